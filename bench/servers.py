@@ -1,0 +1,79 @@
+"""Starts a real alphacut server for a benchmark, on loopback, and ends it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import grpc
+import psutil
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server process and where it listens."""
+
+    target: str
+    metrics_url: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds it has used."""
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
+
+    def rss_bytes(self) -> int:
+        """Return its resident memory."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+
+def free_port() -> int:
+    """Return a port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_server(settings: Mapping[str, str]) -> Iterator[RunningServer]:
+    """Run `python -m alphacut_server` with `settings` as its ALPHACUT_* environment until the block ends."""
+    grpc_port, metrics_port = free_port(), free_port()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("ALPHACUT_")}
+    environ |= {
+        "ALPHACUT_GRPC_PORT": str(grpc_port),
+        "ALPHACUT_METRICS_PORT": str(metrics_port),
+        "ALPHACUT_LOG_LEVEL": "warning",
+        **settings,
+    }
+    process = subprocess.Popen([sys.executable, "-m", "alphacut_server"], env=environ)
+    try:
+        target = f"127.0.0.1:{grpc_port}"
+        _await_serving(process, target)
+        yield RunningServer(target, f"http://127.0.0.1:{metrics_port}/metrics", process.pid)
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _await_serving(process: "subprocess.Popen[bytes]", target: str, timeout_s: float = 120.0) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    with grpc.insecure_channel(target) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        while time.monotonic() < deadline_s:
+            if process.poll() is not None:
+                raise SystemExit(f"the server ended with exit code {process.returncode} before it served")
+            try:
+                answer = health.Check(  # type: ignore[attr-defined]  # its stubs forget the method
+                    health_pb2.HealthCheckRequest(), timeout=1.0, wait_for_ready=True
+                )
+            except grpc.RpcError:
+                continue
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
+            time.sleep(0.05)
+    raise SystemExit(f"the server at {target} did not serve within {timeout_s:g} s")

@@ -1,0 +1,1 @@
+"""Stubs generated from protos/alphacut/v1 by `make proto`; never edited."""

@@ -1,0 +1,1 @@
+"""The gRPC server: admission, pipeline, micro-batcher, engine. Programs use `alphacut server`, callers the client."""

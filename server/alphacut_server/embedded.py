@@ -1,0 +1,78 @@
+"""A server inside the caller's own process, for the CLI and for tests: a thread with its own loop, behind a private socket."""
+
+import asyncio
+import os
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from alphacut_server.app import App
+from alphacut_server.models import prepare_models, settle_store
+from alphacut_server.settings import EngineSettings, ServerSettings, Settings
+from alphacut_service import logs
+
+
+class EmbeddedServer:
+    """Runs from construction by `start` until `close`; `target` is where a client finds it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = tempfile.TemporaryDirectory(prefix="alphacut-")  # mode 0700: nobody else can call
+        self.target = f"unix:{Path(self._folder.name) / 'server.sock'}"
+        self._loop = asyncio.new_event_loop()
+        self._app: App | None = None
+        self._thread = threading.Thread(target=self._loop.run_forever, name="alphacut-embedded", daemon=True)
+
+    def start(self) -> None:
+        """Start and wait until cut-outs are served. Raises what App.start and App.load raise, with nothing left running."""
+        self._thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Drain and stop; idempotent."""
+        if self._app is not None:
+            app, self._app = self._app, None
+            asyncio.run_coroutine_threadsafe(app.stop(), self._loop).result()
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+        self._folder.cleanup()
+
+    async def _start(self) -> None:
+        self._app = App(self._settings)
+        await self._app.start(self.target)
+        await self._app.load()
+
+    def __enter__(self) -> "EmbeddedServer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def start(log_level: str | None = None, model: str = "") -> EmbeddedServer:
+    """Start a server in this process with default settings; pulls the model first if it is missing.
+
+    log_level: DEBUG to ERROR, None for WARNING. model: a catalogue id, empty for the fast profile's.
+    """
+    observability = logs.LogSettings(log_level=logs.LogLevel[(log_level or "WARNING").upper()])
+    logs.configure(observability)
+    settings = Settings(
+        server=ServerSettings(metrics_port=0),
+        engine=EngineSettings(model=model),
+        observability=observability,
+    )
+    settings = settle_store(settings, os.environ)
+    prepare_models(settings, sys.stderr)
+    server = EmbeddedServer(settings)
+    server.start()
+    return server

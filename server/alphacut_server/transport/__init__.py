@@ -1,0 +1,1 @@
+"""The gRPC door: the only room that touches protobuf and status codes."""

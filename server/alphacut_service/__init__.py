@@ -1,0 +1,1 @@
+"""What any alphacut program needs to be run: settings, logs, signals. Knows no pictures, no gRPC."""
