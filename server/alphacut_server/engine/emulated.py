@@ -7,9 +7,10 @@ each item's matte is an ellipse derived from a digest of that item's tensor.
 import threading
 import time
 from collections.abc import Sequence
-from hashlib import blake2b
+from hashlib import sha1
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +26,8 @@ _SEMI_AXIS = (0.12, 0.28)
 """Range of the semi-axes, as a share of the side; with the centre's range the ellipse never touches the border."""
 _MIN_SIDE_PX = 32
 """Below it the rim would reach the border."""
-_RIM_PX = 1.5
-"""Width of the soft rim along the shorter axis; a shift of a fraction of a pixel then changes some grey value."""
+_SUBPIXEL_BITS = 8
+"""Centre and axes are drawn to 1/256 px; with the smoothed rim a shift of a fraction of a pixel changes some grey value."""
 
 
 class DeviceTime(Protocol):
@@ -89,7 +90,7 @@ class EmulatedEngine:
 
         tensors: 1 to max_batch_size arrays, each (side, side, 3) uint8; not modified.
         Returns (n, side, side) uint8, see `expected_matte`; owned by the caller.
-        Cost: some 50 us of CPU an item at 64 px, spent inside the emulated time, which counts from the device's
+        Cost: some 20 us of CPU an item at 64 px, spent inside the emulated time, which counts from the device's
         being free to an absolute end, so that nothing is added to it.
         """
         check_batch(tensors, self._info)
@@ -121,20 +122,10 @@ def expected_matte(tensor: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _draw_ellipse(tensor: NDArray[np.uint8], matte: NDArray[np.uint8]) -> None:
-    """Write the ellipse into `matte`, (side, side) uint8 and zero before."""
-    digest = blake2b(np.ascontiguousarray(tensor).data, digest_size=8).digest()
-    fractions = np.frombuffer(digest, "<u2") / 65535
-    side = matte.shape[0] - 1
-    cx, cy = (side * (_CENTRE[0] + fractions[:2] * (_CENTRE[1] - _CENTRE[0]))).tolist()
-    ax, ay = (side * (_SEMI_AXIS[0] + fractions[2:] * (_SEMI_AXIS[1] - _SEMI_AXIS[0]))).tolist()
-    # Only the box that holds the ellipse and its rim is computed: a third of the pixels or less.
-    left, right = max(int(cx - ax) - 2, 0), int(cx + ax) + 4
-    top, bottom = max(int(cy - ay) - 2, 0), int(cy + ay) + 4
-    x = ((np.arange(left, right, dtype=np.float32) - cx) / ax) ** 2
-    y = ((np.arange(top, bottom, dtype=np.float32) - cy) / ay) ** 2
-    # Near the rim 1 - r^2 is about twice the distance in units of the axis.
-    depth = np.subtract.outer(1 - y, x)
-    depth *= 0.5 * min(ax, ay) / _RIM_PX * 255
-    depth += 127.5
-    box = matte[top:bottom, left:right]
-    box[:] = np.clip(depth, 0, 255, out=depth)[: box.shape[0], : box.shape[1]]
+    """Write the ellipse into `matte`, (side, side) uint8 and zero before; 12 us at 64 px."""
+    digest = sha1(np.ascontiguousarray(tensor).data, usedforsecurity=False).digest()
+    side = (matte.shape[0] - 1) << _SUBPIXEL_BITS
+    fractions = [int.from_bytes(digest[at : at + 2]) / 65535 for at in (0, 2, 4, 6)]
+    centre = [round(side * (_CENTRE[0] + part * (_CENTRE[1] - _CENTRE[0]))) for part in fractions[:2]]
+    axes = [round(side * (_SEMI_AXIS[0] + part * (_SEMI_AXIS[1] - _SEMI_AXIS[0]))) for part in fractions[2:]]
+    cv2.ellipse(matte, centre, axes, 0, 0, 360, 255, cv2.FILLED, cv2.LINE_AA, _SUBPIXEL_BITS)
