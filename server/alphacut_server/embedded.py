@@ -13,6 +13,9 @@ from alphacut_server.models import prepare_models, settle_store
 from alphacut_server.settings import EngineSettings, ServerSettings, Settings
 from alphacut_service import logs
 
+STARTING = "alphacut-starting"
+"""Name of the task that starts the server, by which a stop in the middle of it finds it."""
+
 
 class EmbeddedServer:
     """Runs from construction by `start` until `close`; `target` is where a client finds it."""
@@ -28,27 +31,39 @@ class EmbeddedServer:
     def start(self) -> None:
         """Start and wait until cut-outs are served. Raises what App.start and App.load raise, with nothing left running."""
         self._thread.start()
+        starting = asyncio.run_coroutine_threadsafe(self._start(), self._loop)
         try:
-            asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
-        except BaseException:
+            starting.result()
+        except BaseException:  # Ctrl-C, too: nothing may be left running
+            starting.cancel()
             self.close()
             raise
 
     def close(self) -> None:
         """Drain and stop; idempotent."""
-        if self._app is not None:
-            app, self._app = self._app, None
-            asyncio.run_coroutine_threadsafe(app.stop(), self._loop).result()
         if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
         self._folder.cleanup()
 
     async def _start(self) -> None:
+        if (task := asyncio.current_task()) is not None:
+            task.set_name(STARTING)
         self._app = App(self._settings)
         await self._app.start(self.target)
         await self._app.load()
+
+    async def _stop(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        starting = [task for task in others if task.get_name() == STARTING]
+        for task in starting:
+            task.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)
+        if self._app is not None:
+            app, self._app = self._app, None
+            await app.stop()
 
     def __enter__(self) -> "EmbeddedServer":
         return self
