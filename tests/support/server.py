@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health_pb2
@@ -62,6 +62,12 @@ def own_environ(settings: Mapping[str, str]) -> dict[str, str]:
     return kept | {"ALPHACUT_LOG_FORMAT": "json"} | dict(settings)
 
 
+def fetch_text(url: str) -> str:
+    """Get a page; anything but 200 raises."""
+    with urllib.request.urlopen(url, timeout=HANG_S) as reply:
+        return str(reply.read().decode())
+
+
 def samples(exposition: str) -> dict[str, float]:
     """Return name → value of a scrape, summed over labels; and for each label value also `name{label=value}`.
 
@@ -75,13 +81,14 @@ def samples(exposition: str) -> dict[str, float]:
 
 
 class ProcessLog:
-    """The lines a process writes to its standard error, as they come."""
+    """The lines a process writes to one of its streams, as they come."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, stream: IO[str] | None) -> None:
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
-        self._thread = threading.Thread(target=self._read, args=(process,), daemon=True)
+        assert stream is not None, "the process was started without a pipe"
+        self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
         self._thread.start()
 
     @property
@@ -107,12 +114,11 @@ class ProcessLog:
         return line
 
     def join(self) -> None:
-        """Wait until the process has closed its standard error."""
+        """Wait until the process has closed the stream."""
         self._thread.join(HANG_S)
 
-    def _read(self, process: "subprocess.Popen[str]") -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
             with self._changed:
                 self._lines.append(line)
                 self._changed.notify_all()
@@ -133,7 +139,7 @@ class ServerProcess:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.log = ProcessLog(self._process)
+        self.log = ProcessLog(self._process.stderr)
 
     @property
     def target(self) -> str:
@@ -157,8 +163,7 @@ class ServerProcess:
 
     def metrics(self) -> dict[str, float]:
         """Scrape; see `samples`."""
-        with urllib.request.urlopen(self.metrics_url, timeout=HANG_S) as reply:
-            return samples(reply.read().decode())
+        return samples(fetch_text(self.metrics_url))
 
     def await_metrics(self, holds: Callable[[dict[str, float]], bool]) -> dict[str, float]:
         """Return the first scrape for which `holds` is true."""
