@@ -2,7 +2,8 @@
 
     python bench/emulated.py            # 8 ms + 1 ms an item, batches of at most 16; 1, 8 and 64 callers
 
-The ideal is b / (base + b * item) with b = min(callers, 16). Server and load run as two processes on the same cores.
+The ideal is b / (base + b * item) with b = min(callers, 16). Server and load run as two processes on the same cores. The
+floor is bench/floor.py: the same RPC and device with nothing around them, measured in turn with the server.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from servers import RunningServer, running_server
+from servers import RunningServer, running_floor, running_server
 
 LOAD = Path(__file__).with_name("load.py")
 MAX_BATCH = 16
@@ -36,8 +37,20 @@ def measure(server: RunningServer, callers: int, seconds: float) -> dict[str, fl
     return figures
 
 
+def print_cell(name: str, callers: int, args: argparse.Namespace, cell: dict[str, float]) -> None:
+    """Print one row of the table."""
+    batch = min(callers, MAX_BATCH)
+    ideal = batch / (args.base_ms + batch * args.item_ms) * 1000
+    print(
+        f"| {name} | {callers} | {cell['calls_per_s']:.0f} | {cell['calls_per_s'] / ideal:.0%} "
+        f"| {cell['mean_batch']:.1f} | {cell['p50_ms']:.1f} | {cell['p99_ms']:.1f} "
+        f"| {cell['cpu_ms']:.2f} | {cell['errors'] or 'none'} |",
+        flush=True,
+    )
+
+
 def main() -> None:
-    """Measure every cell, print a Markdown table."""
+    """Measure every cell, the floor and the server in turn, and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--base-ms", type=float, default=8.0)
     parser.add_argument("--item-ms", type=float, default=1.0)
@@ -53,20 +66,15 @@ def main() -> None:
     print(
         f"emulated {args.base_ms:g} ms + {args.item_ms:g} ms an item; {os.cpu_count()} cores, {platform.machine()}\n"
     )
-    print("| callers | calls/s | of ideal | mean batch | p50 ms | p99 ms | server CPU ms/call | errors |")
-    print("|--:|--:|--:|--:|--:|--:|--:|--|")
-    with running_server(settings) as server:
+    print(
+        "| server | callers | calls/s | of ideal | mean batch | p50 ms | p99 ms | server CPU ms/call | errors |"
+    )
+    print("|--|--:|--:|--:|--:|--:|--:|--:|--|")
+    with running_floor(args.base_ms, args.item_ms) as floor, running_server(settings) as server:
         for _ in range(args.rounds):
             for callers in args.callers:
-                batch = min(callers, MAX_BATCH)
-                ideal = batch / (args.base_ms + batch * args.item_ms) * 1000
-                cell = measure(server, callers, args.seconds)
-                print(
-                    f"| {callers} | {cell['calls_per_s']:.0f} | {cell['calls_per_s'] / ideal:.0%} "
-                    f"| {cell['mean_batch']:.1f} | {cell['p50_ms']:.1f} | {cell['p99_ms']:.1f} "
-                    f"| {cell['cpu_ms']:.2f} | {cell['errors'] or 'none'} |",
-                    flush=True,
-                )
+                for name, one in (("floor", floor), ("alphacut", server)):
+                    print_cell(name, callers, args, measure(one, callers, args.seconds))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 import psutil
@@ -58,6 +59,22 @@ def running_server(settings: Mapping[str, str]) -> Iterator[RunningServer]:
     finally:
         process.terminate()
         process.wait(timeout=60)
+
+
+@contextmanager
+def running_floor(base_ms: float, item_ms: float) -> Iterator[RunningServer]:
+    """Run bench/floor.py until the block ends."""
+    port = free_port()
+    script = Path(__file__).with_name("floor.py")
+    costs = ("--base-ms", str(base_ms), "--item-ms", str(item_ms))
+    process = subprocess.Popen([sys.executable, str(script), "--port", str(port), *costs])
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            grpc.channel_ready_future(channel).result(timeout=30)
+        yield RunningServer(f"127.0.0.1:{port}", "", process.pid)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
 
 
 def _await_serving(process: "subprocess.Popen[bytes]", target: str, timeout_s: float = 120.0) -> None:
