@@ -182,13 +182,18 @@ class Batcher(Generic[ItemT, ResultT]):
         with self._changed:
             ended_s = self._clock.now()
             settled = self._queue.completed(ended_s)
+            nobody_waits = not self._queue.has_waiting
         run_s = ended_s - started_s
-        self._tell(partial(self._observer.batch_completed, key, size, run_s))
-        return [
+        settlements: list[Settlement[ItemT, ResultT]] = [
             (ticket, outcome if isinstance(outcome, Failed) else Served(outcome, size, delay_s, run_s))
             for ticket, outcome, delay_s, alive in zip(step.batch, outcomes, delays_s, settled, strict=True)
             if alive
         ]
+        if nobody_waits and settlements:  # no next batch to start first: a lone caller gets the answer at once
+            self._hand_over(partial(_settle_all, settlements))
+            settlements = []
+        self._tell(partial(self._observer.batch_completed, key, size, run_s))
+        return settlements
 
     def _run_guarded(self, key: Hashable, items: Sequence[ItemT]) -> Sequence[ResultT | Failed]:
         """Run the batch; whatever the device raises becomes an outcome, so that every ticket is settled."""

@@ -90,6 +90,11 @@ class BatchQueue(Generic[ItemT, ResultT]):
         """Tell whether nobody prepares, waits or runs."""
         return not (self._preparing or self._waiting or self._running)
 
+    @property
+    def has_waiting(self) -> bool:
+        """Tell whether a ticket stands ready for the device."""
+        return bool(self._waiting)
+
     def statistics(self) -> Statistics:
         """Return the counts."""
         return Statistics(len(self._preparing), len(self._waiting), len(self._running), self._draining)
