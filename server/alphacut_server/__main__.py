@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from alphacut_server.allocator import settle_allocator
 from alphacut_server.app import App
 from alphacut_server.engine.runtime import DeviceUnavailable
 from alphacut_server.errors import AlphacutError
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logs.configure(loaded.settings.observability)
     for warning in loaded.warnings:
         logger.warning("setting_doubtful", extra={"note": warning})
+    settle_allocator()
     settings = settle_store(loaded.settings, os.environ)
     try:
         if "prepare-only" in loaded.switches:
@@ -69,7 +71,10 @@ async def _serve(settings: Settings) -> int:
                 logger.info("serving_started", extra={"grpc_port": port})
                 await stopping
             else:  # stopped while loading: nothing was admitted, and a thread that loads cannot be interrupted
+                await app.refuse_callers()
                 await asyncio.wait((loading,))
+                if (fault := loading.exception()) is not None:
+                    logger.warning("load_failed", extra={"note": str(fault)})
         finally:
             finished = await app.stop()
     return 0 if finished else 1
