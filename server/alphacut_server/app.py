@@ -29,7 +29,7 @@ from alphacut_server.pipeline.pools import LoopMailbox, WorkerPools
 from alphacut_server.pipeline.types import ServedModel
 from alphacut_server.settings import Settings
 from alphacut_server.transport.health import HealthState
-from alphacut_server.transport.interceptors import CallLog
+from alphacut_server.transport.interceptors import CallLog, LastCatch
 from alphacut_server.transport.server import bind, build_server
 from alphacut_server.transport.servicers import BackgroundRemovalServicer, ModelDescription, Served, Timeouts
 
@@ -69,6 +69,7 @@ class App:
         self.registry = CollectorRegistry()
         self.metrics = ServerMetrics(self.registry)
         self._health = HealthState()
+        self._guard = LastCatch(self.metrics, self._clock)
         self._machinery: _Machinery | None = None
         self._server: grpc.aio.Server | None = None
         self._endpoint = MetricsEndpoint(self.registry)
@@ -78,9 +79,8 @@ class App:
     async def start(self, address: str | None = None) -> int:
         """Open the port, answering that nothing is ready yet; returns it. Raises PortUnavailable."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        cv2.setNumThreads(
-            1
-        )  # the worker pools are the parallelism; threads inside a stage would only fight them
+        # The worker pools are the parallelism; threads inside a stage would only fight them.
+        cv2.setNumThreads(1)
         server_settings = self._settings.server
         servicer = BackgroundRemovalServicer(
             self,
@@ -93,7 +93,7 @@ class App:
             log=CallLog(self.metrics),
         )
         await self._health.begin()
-        self._server = build_server(server_settings, servicer, self._health, self.metrics, self._clock)
+        self._server = build_server(server_settings, servicer, self._health, self._guard)
         port = bind(
             self._server,
             server_settings,
@@ -109,14 +109,18 @@ class App:
         self._machinery = self._assemble(models)
         self.served = Served(self._pipeline(self._machinery), tuple(map(_describe, models)))
         for model in models:
-            self.metrics.engine_loaded(model.engine.info)
+            self.metrics.engine_loaded(model.engine.info, model.lane.max_batch_size)
         await self._health.ready(tuple(model.id for model in models))
-        self.metrics.ready_changed(is_ready=True)
+        self.metrics.ready_changed(is_ready=not self._health.is_over)
+
+    async def refuse_callers(self) -> None:
+        """Tell whoever watches that the end has come, without waiting for it; `stop` follows."""
+        await self._health.shut_down()
+        self.metrics.ready_changed(is_ready=False)
 
     async def stop(self) -> bool:
         """Drain and close everything; True when all admitted calls finished within the grace period. Idempotent."""
-        await self._health.shut_down()
-        self.metrics.ready_changed(is_ready=False)
+        await self.refuse_callers()
         finished = True
         grace_s = self._settings.server.drain_timeout_ms / 1000
         if self._machinery is not None:
@@ -126,8 +130,9 @@ class App:
             finished = await asyncio.to_thread(self._machinery.batcher.drain, grace_s)
             await asyncio.sleep(LAST_CALLS_S)
         if self._server is not None:
-            # The batcher is empty; what is left is encoding and sending, which calls of their own finish in a moment.
-            await self._server.stop(max(grace_s / 5, 1.0))
+            # The batcher is empty; what is left is encoding and sending. Streams that lie idle, and health watches, end here.
+            await self._guard.all_answered(max(grace_s / 5, 1.0))
+            await self._server.stop(LAST_CALLS_S)
         if self._machinery is not None:
             await asyncio.to_thread(self._machinery.close)
         self._endpoint.close()

@@ -10,8 +10,10 @@ from types import TracebackType
 
 from alphacut_server.app import App
 from alphacut_server.models import prepare_models, settle_store
-from alphacut_server.settings import EngineSettings, ServerSettings, Settings
+from alphacut_server.settings import ALIASES, ServerSettings, Settings
 from alphacut_service import logs
+from alphacut_service.known_names import EVERYWHERE
+from alphacut_service.settings import load
 
 STARTING = "alphacut-starting"
 """Name of the task that starts the server, by which a stop in the middle of it finds it."""
@@ -75,16 +77,28 @@ class EmbeddedServer:
 
 
 def start(log_level: str | None = None, model: str = "") -> EmbeddedServer:
-    """Start a server in this process with default settings; pulls the model first if it is missing.
+    """Start a server in this process; pulls the model first if it is missing.
 
-    log_level: DEBUG to ERROR, None for WARNING. model: a catalogue id, empty for the fast profile's.
+    log_level: DEBUG to ERROR, None for WARNING. model: a catalogue id, empty for the one the environment names, else the fast
+    profile's. The environment's ALPHACUT_* settings hold, but for addresses. Raises SettingsError and what pull and load raise.
     """
+    loaded = load(
+        Settings,
+        argv=(),
+        environ=os.environ,
+        aliases=ALIASES,
+        known_elsewhere=EVERYWHERE,
+        program="alphacut",
+        description="A server inside this process.",
+    ).settings
     observability = logs.LogSettings(log_level=logs.LogLevel[(log_level or "WARNING").upper()])
     logs.configure(observability)
-    settings = Settings(
-        server=ServerSettings(metrics_port=0),
-        engine=EngineSettings(model=model),
-        observability=observability,
+    settings = loaded.model_copy(
+        update={
+            "server": ServerSettings(metrics_port=0),
+            "engine": loaded.engine.model_copy(update={"model": model or loaded.engine.model}),
+            "observability": observability,
+        }
     )
     settings = settle_store(settings, os.environ)
     prepare_models(settings, sys.stderr)

@@ -54,7 +54,7 @@ class ServerSettings(Section):
         default=600_000,
         ge=100,
         le=3_600_000,
-        description="Longest deadline that is honoured; a call that brings a later one, or a stream's picture, gets this.",
+        description="Longest deadline that is honoured; a call that brings a later one gets this.",
     )
     drain_timeout_ms: int = Field(
         default=25_000,

@@ -19,7 +19,7 @@ from alphacut_server.batching.returns import NOTHING_LEARNT, WINDOWS_S, Forecast
 LEAST_SHARE = 0.3
 """Below this share of returning callers the traffic counts as independent, for which going at once is right."""
 
-DEVICE_WORTH = 3.0
+DEVICE_WORTH = 2.0
 """What a second of device time saved is worth to those behind, in seconds of their waiting for each two items."""
 
 

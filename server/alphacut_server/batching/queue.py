@@ -24,7 +24,7 @@ from alphacut_server.batching.policy import (
 )
 from alphacut_server.batching.returns import ReturnsLearner
 from alphacut_server.batching.ticket import Claim, Failed, Served, State, Ticket
-from alphacut_server.errors import Draining, QueueFull
+from alphacut_server.errors import DeadlineExceeded, Draining, QueueFull
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -106,13 +106,22 @@ class BatchQueue(Generic[ItemT, ResultT]):
     def reserve(
         self, claim: Claim, on_settled: Callable[[Served[ResultT] | Failed], None], now_s: float
     ) -> Ticket[ItemT, ResultT]:
-        """Give `claim` a place before any work is spent on it. Raises Draining or QueueFull."""
+        """Give `claim` a place before any work is spent on it.
+
+        Raises Draining, QueueFull, or DeadlineExceeded when not even an idle device could meet the deadline: to try again would
+        not help.
+        """
         if self._draining:
             raise Draining()
         lane = self._lanes[claim.key]
+        cost = self._cost(claim.key)
+        if claim.deadline_s - now_s < cost.batch_s(1):
+            raise DeadlineExceeded(
+                "The deadline is shorter than one picture takes on an idle device; allow more time."
+            )
         refusal = refuse(
             self._load(claim, now_s),
-            self._cost(claim.key),
+            cost,
             max_batch_size=lane.max_batch_size,
             max_queue=self._max_queue,
             timeout_s=claim.deadline_s - now_s,

@@ -121,7 +121,7 @@ class Simulation:
         claim = Claim(_KEY, call.arrival_s + call.timeout_s, call.priority, call.client)
         try:
             ticket = self._queue.reserve(claim, lambda outcome: self._settled(call, outcome), self._now_s)
-        except Overloaded:
+        except (Overloaded, DeadlineExceeded):
             self._outcome.refused += 1
             self._return(call)
             return

@@ -109,11 +109,11 @@ class ServerMetrics:
         """Report the queue's depth whenever somebody scrapes."""
         self._registry.register(_QueueCollector(statistics))
 
-    def engine_loaded(self, info: EngineInfo) -> None:
-        """Tell of a loaded model."""
-        self._engine_info.labels(
-            info.model, info.provider.value, str(info.side_px), str(info.max_batch_size)
-        ).set(1)
+    def engine_loaded(self, info: EngineInfo, max_batch_size: int) -> None:
+        """Tell of a loaded model and the largest batch it is given."""
+        self._engine_info.labels(info.model, info.provider.value, str(info.side_px), str(max_batch_size)).set(
+            1
+        )
 
     def ready_changed(self, *, is_ready: bool) -> None:
         """Tell whether cut-outs are served."""

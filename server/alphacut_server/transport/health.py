@@ -11,6 +11,8 @@ class HealthState:
 
     def __init__(self) -> None:
         self.servicer = health_aio.HealthServicer()
+        self.is_over = False
+        """Whether shutdown has begun."""
 
     async def begin(self) -> None:
         """Say NOT_SERVING; to be called before the port opens, for the library says SERVING from construction."""
@@ -24,4 +26,5 @@ class HealthState:
 
     async def shut_down(self) -> None:
         """Say NOT_SERVING for ever."""
+        self.is_over = True
         await self.servicer.enter_graceful_shutdown()

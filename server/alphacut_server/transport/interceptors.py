@@ -91,6 +91,18 @@ class LastCatch:
     def __init__(self, observer: CallObserver, clock: Clock) -> None:
         self._observer = observer
         self._clock = clock
+        self._open = 0
+        self._all_answered = asyncio.Event()
+        self._all_answered.set()
+
+    async def all_answered(self, timeout_s: float) -> bool:
+        """Wait until no call is open; False when some still are after `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._all_answered.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def wrap(self, method: str, behave: Callable[..., Any]) -> Callable[..., Any]:
         """Return `behave`, a coroutine function (request, context), guarded."""
@@ -102,6 +114,8 @@ class LastCatch:
             context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
             started_s = self._clock.now()
             self._observer.call_started(method)
+            self._open += 1
+            self._all_answered.clear()
             code, reason = grpc.StatusCode.OK, ""
             try:
                 return await behave(request, context)  # type: ignore[no-any-return]  # the stubs say Any
@@ -116,6 +130,9 @@ class LastCatch:
                 await _abort(context, failure, call.request_id)
                 raise AssertionError("abort returned") from None
             finally:
+                self._open -= 1
+                if not self._open:
+                    self._all_answered.set()
                 seconds = self._clock.now() - started_s
                 self._observer.call_ended(method, call.mode, code.name, reason, seconds)
 

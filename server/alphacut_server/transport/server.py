@@ -8,10 +8,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from alphacut.v1 import background_removal_service_pb2 as service_pb2
-from alphacut_server.deadline import Clock
 from alphacut_server.settings import ServerSettings
 from alphacut_server.transport.health import HealthState
-from alphacut_server.transport.interceptors import CallObserver, LastCatch
+from alphacut_server.transport.interceptors import LastCatch
 from alphacut_server.transport.servicers import BackgroundRemovalServicer, add_to
 
 REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
@@ -43,12 +42,11 @@ def build_server(
     settings: ServerSettings,
     servicer: BackgroundRemovalServicer,
     health: HealthState,
-    observer: CallObserver,
-    clock: Clock,
+    guard: LastCatch,
 ) -> grpc.aio.Server:
     """Return a server with our service, health and reflection; no port yet."""
     server = grpc.aio.server(options=channel_options(settings))
-    add_to(server, servicer, LastCatch(observer, clock))
+    add_to(server, servicer, guard)
     names = [service_pb2.DESCRIPTOR.services_by_name["BackgroundRemovalService"].full_name]
     if settings.health:
         health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)

@@ -5,7 +5,7 @@ import pytest
 from alphacut_server.batching.policy import Decision, Idle, Priority, Rules, View
 from alphacut_server.batching.queue import BatchQueue, Statistics
 from alphacut_server.batching.ticket import Failed, Served, State, Ticket
-from alphacut_server.errors import Draining, QueueFull
+from alphacut_server.errors import DeadlineExceeded, Draining, QueueFull
 from support.batching import MODEL, claim, limits
 
 
@@ -136,8 +136,18 @@ def test_a_batch_that_overruns_is_not_owed_time() -> None:
     admit(queue, 1)
     queue.next_step(0.0)
 
-    with pytest.raises(QueueFull):
+    with pytest.raises(DeadlineExceeded):
         queue.reserve(claim(deadline_s=5.008), ignore, 5.0)
+    assert queue.reserve(claim(deadline_s=5.0095), ignore, 5.0).state is State.PREPARING
+
+
+def test_a_deadline_too_short_for_an_idle_device_is_no_overload() -> None:
+    """One picture takes 9 ms: less than that is the caller's own mistake, which no retry mends."""
+    queue = make_queue()
+
+    with pytest.raises(DeadlineExceeded, match="allow more time"):
+        queue.reserve(claim(deadline_s=0.0085), ignore, 0.0)
+    assert queue.reserve(claim(deadline_s=0.0095), ignore, 0.0).state is State.PREPARING
 
 
 def test_interactive_callers_are_not_refused_for_bulk_work() -> None:
@@ -223,7 +233,7 @@ def test_a_device_slower_than_its_model_admits_less() -> None:
         now_s += 0.018
         queue.completed(now_s)
 
-    with pytest.raises(QueueFull, match="longer than the deadline"):
+    with pytest.raises(DeadlineExceeded, match="allow more time"):
         queue.reserve(claim(deadline_s=now_s + 0.012), ignore, now_s)
 
 

@@ -90,7 +90,7 @@ class QueueMachine(RuleBasedStateMachine):
         except Draining:
             assert self.draining
             return None
-        except QueueFull:
+        except (QueueFull, DeadlineExceeded):
             assert not self.draining
             return None
         assert not self.draining

@@ -108,7 +108,7 @@ def test_gauges_show_the_present(metrics: ServerMetrics, registry: CollectorRegi
     """Queue by state, memory, loaded models with the provider that runs them, readiness."""
     metrics.watch_queue(lambda: Statistics(preparing=1, waiting=2, running=3, draining=False))
     metrics.bytes_in_flight(1 << 20, 4)
-    metrics.engine_loaded(EngineInfo("one", 320, Provider.CPU, 2))
+    metrics.engine_loaded(EngineInfo("one", 320, Provider.CPU, 2), 1)
     metrics.stage_done(Stage.ENCODE, 0.125)
     metrics.ready_changed(is_ready=True)
 

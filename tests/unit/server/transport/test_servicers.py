@@ -18,7 +18,7 @@ from alphacut_server.errors import AlphacutError, EngineFailed, QueueFull
 from alphacut_server.pipeline.types import CutoutRequest, CutoutResult
 from alphacut_server.settings import ServerSettings
 from alphacut_server.transport.health import HealthState
-from alphacut_server.transport.interceptors import CallLog
+from alphacut_server.transport.interceptors import CallLog, LastCatch
 from alphacut_server.transport.server import build_server
 from alphacut_server.transport.servicers import BackgroundRemovalServicer, Served, Timeouts
 from support.rpc import REQUEST_ID_KEY, failure_of, failure_of_item, request_for, stream_item
@@ -61,7 +61,7 @@ async def open_port(pipeline: FakePipeline | None = None) -> AsyncIterator[Port]
         clock=clock,
         log=CallLog(observer),
     )
-    server = build_server(ServerSettings(), servicer, HealthState(), observer, clock)
+    server = build_server(ServerSettings(), servicer, HealthState(), LastCatch(observer, clock))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
