@@ -19,8 +19,8 @@ from alphacut_server.batching.returns import NOTHING_LEARNT, WINDOWS_S, Forecast
 LEAST_SHARE = 0.3
 """Below this share of returning callers the traffic counts as independent, for which going at once is right."""
 
-DEVICE_WORTH = 2.0
-"""What a second of device time saved is worth to those behind, in seconds of their waiting for each two items."""
+MOST_ROUNDS = 5.0
+"""How many rounds ahead a saving may count: traffic changes, and a forecast of for ever would hold for any gain at all."""
 
 
 class Priority(IntEnum):
@@ -229,20 +229,37 @@ def hold_until(batch: Sequence[Waiting], lane: Lane, now_s: float, rules: Rules)
         coming = min(forecast.expected_within(window_s, share), float(lane.max_batch_size - queued))
         if coming < 0.5:
             continue
-        win_s = expected_win_s(queued, coming, delay_s, cost)
+        win_s = expected_win_s(queued, coming, delay_s, cost, rounds_saved(queued, coming, lane))
         if win_s > best_win_s:
             best_win_s, until_s = win_s, now_s + delay_s
     return until_s
 
 
-def expected_win_s(queued: int, coming: float, delay_s: float, cost: CostModel) -> float:
-    """Return the summed latency that holding `delay_s` for `coming` more saves, s; negative when going now is better."""
+def rounds_saved(queued: int, coming: float, lane: Lane) -> float:
+    """Return how many rounds the device time saved by one larger batch is saved in.
+
+    Callers in a closed loop who are once served together come back together, so the saving recurs: with a share p of them
+    coming back each round, 1 / (1 - p) times. That holds only while one batch has room for everybody. With more callers than that
+    those left over make the next batch anyway, and the same number of batches is run.
+    """
+    answered, came = lane.forecast.answered, lane.forecast.came
+    still_away = max(answered - came, 0)
+    if not answered or queued + still_away > lane.max_batch_size:
+        return 1.0
+    return 1.0 / (1.0 - min((came + coming) / answered, 1.0 - 1.0 / MOST_ROUNDS))
+
+
+def expected_win_s(queued: int, coming: float, delay_s: float, cost: CostModel, rounds: float = 1.0) -> float:
+    """Return the summed latency that holding `delay_s` for `coming` more saves, s; negative when going now is better.
+
+    The device time saved is worth half a second of each one's waiting, for each second and each of the `rounds` it recurs in.
+    """
     together_s = cost.batch_s(queued + coming)
     now_s, later_s = cost.batch_s(queued), cost.batch_s(coming)
     go_s = queued * now_s + coming * max(now_s + later_s - delay_s, later_s)
     hold_s = queued * (delay_s + together_s) + coming * together_s
     device_saved_s = (now_s + later_s) - (delay_s + together_s)
-    return go_s - hold_s + DEVICE_WORTH * device_saved_s * (queued + coming) / 2
+    return go_s - hold_s + rounds * device_saved_s * (queued + coming) / 2
 
 
 def _class_of(ticket: Waiting, now_s: float, rules: Rules) -> Priority:

@@ -6,6 +6,7 @@ import pytest
 
 from alphacut_server.batching.cost import CostModel
 from alphacut_server.batching.policy import (
+    MOST_ROUNDS,
     Decision,
     Dispatch,
     Idle,
@@ -20,9 +21,10 @@ from alphacut_server.batching.policy import (
     hold_until,
     largest_on_time,
     order,
+    rounds_saved,
     split_hopeless,
 )
-from alphacut_server.batching.returns import WINDOWS_S
+from alphacut_server.batching.returns import WINDOWS_S, Forecast
 from support.batching import EMULATED, MODEL, forecast, lane, waiting
 
 RULES = Rules()
@@ -285,3 +287,27 @@ def test_holding_pays_only_by_the_base() -> None:
 def test_a_long_hold_does_not_pay() -> None:
     """Past the base it saves, waiting only costs."""
     assert expected_win_s(4, 4.0, 0.02, EMULATED) < 0
+
+
+def lane_after(answered: int, came: int) -> Lane:
+    """Make a lane whose last batch answered so many, of whom so many are back."""
+    learnt = Forecast(0.0, answered, came, 300.0, (0.5,) * len(WINDOWS_S))
+    return Lane(EMULATED, 16, learnt)
+
+
+def test_a_saving_recurs_while_one_batch_holds_everybody() -> None:
+    """Four wait, four were answered and come back: all the rounds that are counted at the most."""
+    assert rounds_saved(4, 4.0, lane_after(answered=4, came=0)) == pytest.approx(MOST_ROUNDS)
+    assert rounds_saved(6, 2.0, lane_after(answered=8, came=6)) == pytest.approx(MOST_ROUNDS)
+
+
+def test_a_saving_counts_less_the_fewer_come_back() -> None:
+    """Half of them: two rounds; nobody: this one alone."""
+    assert rounds_saved(4, 2.0, lane_after(answered=4, came=0)) == pytest.approx(2.0)
+    assert rounds_saved(4, 0.0, lane_after(answered=4, came=0)) == pytest.approx(1.0)
+
+
+def test_with_more_callers_than_a_batch_holds_nothing_recurs() -> None:
+    """Those left over make the next batch anyway; before any completion nothing is known."""
+    assert rounds_saved(12, 4.0, lane_after(answered=12, came=0)) == 1.0
+    assert rounds_saved(1, 1.0, lane_after(answered=0, came=0)) == 1.0

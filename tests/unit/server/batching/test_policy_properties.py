@@ -22,6 +22,7 @@ from alphacut_server.batching.policy import (
     expected_win_s,
     largest_on_time,
     order,
+    rounds_saved,
 )
 from alphacut_server.batching.returns import WINDOWS_S, Forecast
 
@@ -191,7 +192,7 @@ def is_gain(lane: Lane, queued: int, now_s: float, at_s: float, window: int) -> 
         now_s + delay_s == at_s
         and share >= LEAST_SHARE
         and coming >= 0.5
-        and expected_win_s(queued, coming, delay_s, lane.cost) > 0
+        and expected_win_s(queued, coming, delay_s, lane.cost, rounds_saved(queued, coming, lane)) > 0
     )
 
 
