@@ -9,6 +9,8 @@ import pytest
 from alphacut.v1.background_removal_service_pb2_grpc import BackgroundRemovalServiceStub
 from alphacut_server.catalogue.loader import load_catalogue
 from alphacut_server.catalogue.store import Store, default_store
+from alphacut_server.embedded import EmbeddedServer
+from alphacut_server.settings import EngineSettings, ServerSettings, Settings
 from support.rpc import BIG_MESSAGES
 from support.server import EMULATED, ServerProcess, running_server
 
@@ -53,3 +55,15 @@ def cut_channel(cut_server: ServerProcess) -> Iterator[grpc.Channel]:
     """Return a connection to the server with u2netp."""
     with grpc.insecure_channel(cut_server.target, options=BIG_MESSAGES) as channel:
         yield channel
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[str]:
+    """Run a server whose answers are ellipses; gives its address."""
+    settings = Settings(
+        server=ServerSettings(metrics_port=0),
+        engine=EngineSettings(model="emulated", emulated_base_ms=1, emulated_item_ms=0),
+    )
+    with EmbeddedServer(settings) as server:
+        server.start()
+        yield server.target

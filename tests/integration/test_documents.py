@@ -1,14 +1,11 @@
 """The pages people read first: their Python runs, and their links lead somewhere."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from alphacut_server.embedded import EmbeddedServer
-from alphacut_server.settings import EngineSettings, ServerSettings, Settings
 from support.pictures import photo
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,18 +48,6 @@ def broken_links(page: Path) -> list[str]:
             if fragment not in map(anchor_of, headings):
                 broken.append(link)
     return broken
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[str]:
-    """Run a server whose answers are ellipses; gives its address."""
-    settings = Settings(
-        server=ServerSettings(metrics_port=0),
-        engine=EngineSettings(model="emulated", emulated_base_ms=1, emulated_item_ms=0),
-    )
-    with EmbeddedServer(settings) as server:
-        server.start()
-        yield server.target
 
 
 @pytest.mark.parametrize("code", blocks())

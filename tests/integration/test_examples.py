@@ -2,32 +2,17 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from alphacut_server.embedded import EmbeddedServer
-from alphacut_server.settings import EngineSettings, ServerSettings, Settings
 from support.pictures import photo
 
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[str]:
-    """Run a server whose answers are ellipses; gives its address."""
-    settings = Settings(
-        server=ServerSettings(metrics_port=0),
-        engine=EngineSettings(model="emulated", emulated_base_ms=1, emulated_item_ms=0),
-    )
-    with EmbeddedServer(settings) as server:
-        server.start()
-        yield server.target
 
 
 @pytest.fixture

@@ -189,9 +189,8 @@ class Batcher(Generic[ItemT, ResultT]):
             for ticket, outcome, delay_s, alive in zip(step.batch, outcomes, delays_s, settled, strict=True)
             if alive
         ]
-        if (
-            nobody_waits and settlements
-        ):  # no next batch to start first: a lone caller gets the answer at once
+        if nobody_waits and settlements:
+            # There is no next batch to start first: a lone caller gets the answer at once.
             self._hand_over(partial(_settle_all, settlements))
             settlements = []
         self._tell(partial(self._observer.batch_completed, key, size, run_s))
