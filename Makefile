@@ -6,7 +6,7 @@ BIN := .venv/bin
 PROTOS := $(wildcard protos/alphacut/v1/*.proto)
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help serve test bench check proto proto-lint models clean constraints
+.PHONY: help serve test e2e fuzz bench check proto proto-lint models debian clean constraints
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,8 +31,27 @@ test: .venv/.dev  ## the test suite with coverage; tests of models that were not
 	@$(BIN)/alphacut models pull u2netp
 	@exec $(BIN)/python -m pytest --cov --cov-report=term
 
-bench: .venv/.dev  ## the short benchmarks: emulated accelerator, stages, batching policy
+e2e: .venv/.dev  ## the demo page in a real browser (make debian installs one)
+	@$(BIN)/alphacut models pull u2netp
+	@exec $(BIN)/python -m pytest tests/e2e
+
+FORMS ?= 100000
+fuzz: .venv/.dev  ## long fuzzing: FORMS mutated forms against the gateway
+	@ALPHACUT_FUZZ_FORMS=$(FORMS) exec $(BIN)/python -m pytest tests/fuzz --timeout=7200 --log-cli-level=INFO
+
+# What some tests run and Python's packages do not bring; without it those tests are skipped and say so.
+debian:  ## install from Debian what the tests can use and is missing: a browser, Node, PHP, curl (as root)
+	@missing=""; \
+	for pair in chromium:chromium curl:curl node:nodejs npm:npm php:php-cli; do \
+		command -v $${pair%%:*} > /dev/null || missing="$$missing $${pair#*:}"; \
+	done; \
+	case "$$missing" in *php-cli*) missing="$$missing php-curl";; esac; \
+	[ -z "$$missing" ] || { apt-get -qq update && \
+		DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $$missing; }
+
+bench: .venv/.dev  ## the short benchmarks: emulated accelerator, gateway, stages, batching policy
 	$(BIN)/python bench/emulated.py
+	$(BIN)/python bench/gateway.py
 	$(BIN)/python bench/stages.py
 	$(BIN)/python bench/batching.py --quick
 

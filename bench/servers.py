@@ -1,5 +1,6 @@
-"""Starts a real alphacut server for a benchmark, on loopback, and ends it."""
+"""Starts a real alphacut server or gateway for a benchmark, on loopback, and ends it."""
 
+import http.client
 import os
 import socket
 import subprocess
@@ -94,3 +95,59 @@ def _await_serving(process: "subprocess.Popen[bytes]", target: str, timeout_s: f
                 return
             time.sleep(0.05)
     raise SystemExit(f"the server at {target} did not serve within {timeout_s:g} s")
+
+
+@dataclass(frozen=True, slots=True)
+class RunningGateway:
+    """A gateway process and where it listens."""
+
+    host: str
+    port: int
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds it has used."""
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
+
+    def rss_bytes(self) -> int:
+        """Return its resident memory."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+
+@contextmanager
+def running_gateway(server: RunningServer, settings: Mapping[str, str]) -> Iterator[RunningGateway]:
+    """Run `python -m alphacut_gateway` in front of `server` until the block ends."""
+    port = free_port()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("ALPHACUT_")}
+    environ |= {
+        "ALPHACUT_GATEWAY_TARGET": server.target,
+        "ALPHACUT_HTTP_PORT": str(port),
+        "ALPHACUT_GATEWAY_METRICS_PORT": "0",
+        "ALPHACUT_LOG_LEVEL": "warning",
+        **settings,
+    }
+    process = subprocess.Popen([sys.executable, "-m", "alphacut_gateway"], env=environ)
+    try:
+        _await_ready(process, port)
+        yield RunningGateway("127.0.0.1", port, process.pid)
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _await_ready(process: "subprocess.Popen[bytes]", port: int, timeout_s: float = 30.0) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        if process.poll() is not None:
+            raise SystemExit(f"the gateway ended with exit code {process.returncode} before it was ready")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == http.HTTPStatus.OK:
+                return
+        except OSError:
+            time.sleep(0.05)
+        finally:
+            connection.close()
+    raise SystemExit(f"the gateway on port {port} was not ready within {timeout_s:g} s")

@@ -20,9 +20,12 @@ import skimage
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from alphacut_server.imaging.box import subject_box
-from alphacut_server.imaging.codec import Picture, decode, encode_png
+from alphacut_server.imaging.background import Background, Fit, lay_out, put_behind
+from alphacut_server.imaging.box import PixelBox, subject_box
+from alphacut_server.imaging.codec import Picture, decode
+from alphacut_server.imaging.colour_names import WHITE, Colour
 from alphacut_server.imaging.compose import compose_cutout
+from alphacut_server.imaging.encode import encode_jpeg, encode_png, encode_webp
 from alphacut_server.imaging.matte import combine_alpha, upscale_matte
 from alphacut_server.imaging.probe import Header, probe_header
 from alphacut_server.imaging.shadow import compose_shadow
@@ -67,6 +70,8 @@ def _stages(width: int, height: int, *, noisy: bool) -> dict[str, Stage]:
     alpha = _ellipse(width, height)
     matte = np.asarray(cv2.resize(alpha, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA), np.uint8)
     cutout = compose_cutout(rgb, alpha)
+    quarter = rgb[: height // 2, : width // 2].copy()
+    backdrop = lay_out(Picture(quarter, None), Fit.STRETCH, height, width)
     files = {
         "JPEG": _saved(rgb, "JPEG", quality=90),
         "JPEG, progressive": _saved(rgb, "JPEG", quality=90, progressive=True),
@@ -91,11 +96,25 @@ def _stages(width: int, height: int, *, noisy: bool) -> dict[str, Stage]:
         "subject_box": lambda: subject_box(alpha),
         "compose_cutout": lambda: compose_cutout(rgb, alpha),
         "compose_shadow": lambda: compose_shadow(rgb, alpha),
+        "lay_out a quarter, cover": lambda: lay_out(Picture(quarter, None), Fit.COVER, height, width),
+        "copy, the share of the next three": cutout.copy,
+        "put_behind a picture": lambda: _backed(cutout, backdrop),
+        "put_behind a colour": lambda: _backed(cutout, WHITE),
+        "put_behind a transparent colour": lambda: _backed(cutout, Colour(90, 120, 200, 128)),
         "encode_png mask": lambda: encode_png(alpha),
         "encode_png cut-out": lambda: encode_png(cutout),
+        "encode_webp mask": lambda: encode_webp(alpha),
+        "encode_webp cut-out": lambda: encode_webp(cutout),
+        "encode_jpeg mask": lambda: encode_jpeg(alpha),
+        "encode_jpeg cut-out": lambda: encode_jpeg(cutout),
         "whole way, fg-image": lambda: _whole_way(files["JPEG"], matte),
         "whole way, RGBA in": lambda: _whole_way(files["PNG, RGBA"], matte),
     }
+
+
+def _backed(cutout: NDArray[np.uint8], background: Background) -> None:
+    """Lay a background under a copy."""
+    put_behind(cutout.copy(), background, PixelBox(0, 0, cutout.shape[1], cutout.shape[0]))
 
 
 def _whole_way(content: bytes, matte: NDArray[np.uint8]) -> bytes:

@@ -54,13 +54,25 @@ if TYPE_CHECKING:
         UnknownModel,
         UrlNotFetched,
     )
-    from alphacut.options import ImageFormat, Mode, Priority
+    from alphacut.options import (
+        Background,
+        BackgroundFit,
+        ImageFormat,
+        Mode,
+        Options,
+        OptionWords,
+        Priority,
+        Quality,
+    )
     from alphacut.pictures import ImageInput
     from alphacut.retry import RetryPolicy
+    from alphacut.urls import Url
 
 __all__ = [
     "AlphacutError",
     "AsyncClient",
+    "Background",
+    "BackgroundFit",
     "BackgroundNotLoadable",
     "Box",
     "Cancelled",
@@ -85,9 +97,12 @@ __all__ = [
     "ModelInfo",
     "ModelNotReady",
     "NotServed",
+    "OptionWords",
+    "Options",
     "Overloaded",
     "PermissionDenied",
     "Priority",
+    "Quality",
     "Reason",
     "ResolutionTooBig",
     "RetryPolicy",
@@ -99,6 +114,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "UnknownModel",
+    "Url",
     "UrlNotFetched",
     "__version__",
 ]
@@ -106,6 +122,8 @@ __all__ = [
 # Where each name lives, but for those of `errors`, which are the most.
 _HOMES = {
     "AsyncClient": "alphacut.aio",
+    "Background": "alphacut.options",
+    "BackgroundFit": "alphacut.options",
     "Box": "alphacut.cutout",
     "Client": "alphacut.client",
     "Cutout": "alphacut.cutout",
@@ -115,11 +133,15 @@ _HOMES = {
     "Mode": "alphacut.options",
     "ModeInfo": "alphacut.cutout",
     "ModelInfo": "alphacut.cutout",
+    "OptionWords": "alphacut.options",
+    "Options": "alphacut.options",
     "Priority": "alphacut.options",
+    "Quality": "alphacut.options",
     "RetryPolicy": "alphacut.retry",
     "StageTiming": "alphacut.cutout",
     "StreamResult": "alphacut.cutout",
     "Tls": "alphacut.channel",
+    "Url": "alphacut.urls",
 }
 
 

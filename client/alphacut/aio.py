@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 import grpc
 from google.protobuf.message import Message
@@ -13,7 +14,7 @@ from alphacut import health, wire
 from alphacut.channel import DEFAULT_TARGET, Tls, channel_arguments, resolve_target
 from alphacut.cutout import Cutout, ModeInfo, ModelInfo, StreamResult
 from alphacut.errors import AlphacutError, Cancelled
-from alphacut.options import Mode, Priority
+from alphacut.options import Mode, Options, OptionWords, choose
 from alphacut.pictures import ImageInput, load_picture
 from alphacut.retry import RetryPolicy, Timing, call_with_retry_async
 from alphacut.session import (
@@ -92,21 +93,18 @@ class AsyncClient:
     async def remove_background(
         self,
         image: ImageInput,
+        options: Options | None = None,
         *,
-        mode: Mode | str = Mode.FG_IMAGE,
         name: str | None = None,
-        priority: Priority | str | None = None,
-        model: str = "",
         timeout_s: float | None = None,
         metadata: Metadata = (),
+        **words: Unpack[OptionWords],
     ) -> Cutout:
         """Cut one picture; takes and gives what `Client.remove_background` does. Files are read off the loop."""
-        request = service_pb2.RemoveBackgroundRequest()
-        chosen = wire.parse_mode(mode)
-        urgency = None if priority is None else wire.parse_priority(priority)
-        picture = await asyncio.to_thread(load_picture, image, name)
-        wire.fill_request(request, picture, chosen, urgency, model)
-        return wire.to_cutout(await self.send(request, timeout_s=timeout_s, metadata=metadata), chosen)
+        chosen = choose(options, words)
+        request = await asyncio.to_thread(wire.build_request, image, name, chosen)
+        reply = await self.send(request, timeout_s=timeout_s, metadata=metadata)
+        return wire.to_cutout(reply, Mode(chosen.mode))
 
     async def send(
         self,
@@ -121,43 +119,51 @@ class AsyncClient:
     def remove_background_stream(
         self,
         images: Source,
+        options: Options | None = None,
         *,
-        mode: Mode | str = Mode.FG_IMAGE,
-        priority: Priority | str = Priority.BULK,
-        model: str = "",
         window: int = DEFAULT_WINDOW,
         timeout_s: float = DEFAULT_STREAM_TIMEOUT_S,
         metadata: Metadata = (),
+        **words: Unpack[OptionWords],
     ) -> AsyncGenerator[StreamResult, None]:
         """Cut many pictures on one call, as `Client.remove_background_stream` does.
 
-        `images` may be a plain or an asynchronous iterable of (id, image). Leave the loop over the results early only
-        under `contextlib.aclosing`, or what is under way is cancelled late.
+        `images` may be a plain or an asynchronous iterable of (id, image). A background picture is read before the first
+        result. Leave the loop over the results early only under `contextlib.aclosing`, or what is under way is cancelled
+        late.
         """
         check_timeout(timeout_s)
         if window < 1:
             raise ValueError(f"window must be at least 1, not {window}")
-        chosen, urgency = wire.parse_mode(mode), wire.parse_priority(priority)
-
-        async def build(image: ImageInput) -> service_pb2.RemoveBackgroundStreamRequest:
-            message = service_pb2.RemoveBackgroundStreamRequest()
-            picture = await asyncio.to_thread(load_picture, image)
-            wire.fill_request(message.request, picture, chosen, urgency, model)
-            return message
+        chosen = choose(options, words)
 
         def open_call(messages: AsyncIterator[service_pb2.RemoveBackgroundStreamRequest]) -> Call:
             if self._closed.is_set():
                 raise Cancelled("The client is closed.")
             return self._stub.RemoveBackgroundStream(messages, metadata=self._session.metadata(metadata))
 
-        return AsyncStream(
-            open_call=open_call,
-            source=images,
-            build=build,
-            book=StreamBook(self._session.retry, timeout_s, self._session.timing),
-            window=window,
-            timing=self._session.timing,
-        ).results()
+        async def results() -> AsyncGenerator[StreamResult, None]:
+            recipe = await asyncio.to_thread(wire.prepare, chosen)
+
+            async def build(image: ImageInput) -> service_pb2.RemoveBackgroundStreamRequest:
+                message = service_pb2.RemoveBackgroundStreamRequest()
+                picture = await asyncio.to_thread(load_picture, image)
+                wire.fill_request(message.request, picture, recipe)
+                return message
+
+            stream = AsyncStream(
+                open_call=open_call,
+                source=images,
+                build=build,
+                book=StreamBook(self._session.retry, timeout_s, self._session.timing),
+                window=window,
+                timing=self._session.timing,
+            )
+            async with aclosing(stream.results()) as settled:
+                async for result in settled:
+                    yield result
+
+        return results()
 
     async def version(self, *, timeout_s: float | None = None, metadata: Metadata = ()) -> str:
         """Return the server's version, as v1.2.3."""

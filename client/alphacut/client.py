@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
@@ -12,7 +12,7 @@ from alphacut import health, wire
 from alphacut.channel import DEFAULT_TARGET, Tls, channel_arguments, resolve_target
 from alphacut.cutout import Cutout, ModeInfo, ModelInfo, StreamResult
 from alphacut.errors import AlphacutError, Cancelled
-from alphacut.options import Mode, Priority
+from alphacut.options import Mode, Options, OptionWords, choose
 from alphacut.pictures import ImageInput, load_picture
 from alphacut.retry import RetryPolicy, Timing, call_with_retry
 from alphacut.session import (
@@ -97,25 +97,25 @@ class Client:
     def remove_background(
         self,
         image: ImageInput,
+        options: Options | None = None,
         *,
-        mode: Mode | str = Mode.FG_IMAGE,
         name: str | None = None,
-        priority: Priority | str | None = None,
-        model: str = "",
         timeout_s: float | None = None,
         metadata: Metadata = (),
+        **words: Unpack[OptionWords],
     ) -> Cutout:
         """Cut one picture.
 
         image: a path, a file's bytes, a URL (http or https, fetched by the server), a uint8 array (H, W, 3), (H, W, 4)
-        or (H, W) in RGB order, or a PIL image. name: echoed in the reply, by default the file's. model: one of
-        `models()`, by default the server's. Raises OSError for a file that cannot be read.
+        or (H, W) in RGB order, or a PIL image. A str from strangers goes in as `Url(text)`: never read as a file here.
+        options, words: every field of `Options` is a keyword here, too, and wins over `options`: mode, quality, model,
+        background, format, crop_margin, priority. name: echoed in the reply, by default the file's, or what the server
+        makes of the URL. Raises OSError for a file that cannot be read.
         """
-        request = service_pb2.RemoveBackgroundRequest()
-        chosen = wire.parse_mode(mode)
-        urgency = None if priority is None else wire.parse_priority(priority)
-        wire.fill_request(request, load_picture(image, name), chosen, urgency, model)
-        return wire.to_cutout(self.send(request, timeout_s=timeout_s, metadata=metadata), chosen)
+        chosen = choose(options, words)
+        request = wire.build_request(image, name, chosen)
+        reply = self.send(request, timeout_s=timeout_s, metadata=metadata)
+        return wire.to_cutout(reply, Mode(chosen.mode))
 
     def send(
         self,
@@ -130,13 +130,12 @@ class Client:
     def remove_background_stream(
         self,
         images: Iterable[tuple[str, ImageInput]],
+        options: Options | None = None,
         *,
-        mode: Mode | str = Mode.FG_IMAGE,
-        priority: Priority | str = Priority.BULK,
-        model: str = "",
         window: int = DEFAULT_WINDOW,
         timeout_s: float = DEFAULT_STREAM_TIMEOUT_S,
         metadata: Metadata = (),
+        **words: Unpack[OptionWords],
     ) -> Generator[StreamResult, None, None]:
         """Cut many pictures on one call; yields a result for each (id, image), as they are ready, out of order.
 
@@ -146,15 +145,17 @@ class Client:
         an exception of `images` itself) is raised. A broken connection is made anew, and what was unanswered sent
         again. `images` is read by another thread. One stream keeps to one replica; for several, call
         `remove_background` from several threads.
+        Options and keywords are those of `remove_background`, the same for every picture; a background picture is read
+        once, at this call, and sent with each.
         """
         check_timeout(timeout_s)
         if window < 1:
             raise ValueError(f"window must be at least 1, not {window}")
-        chosen, urgency = wire.parse_mode(mode), wire.parse_priority(priority)
+        recipe = wire.prepare(choose(options, words))
 
         def build(image: ImageInput) -> service_pb2.RemoveBackgroundStreamRequest:
             message = service_pb2.RemoveBackgroundStreamRequest()
-            wire.fill_request(message.request, load_picture(image), chosen, urgency, model)
+            wire.fill_request(message.request, load_picture(image), recipe)
             return message
 
         def open_call(

@@ -44,8 +44,10 @@ class StageTiming:
 class Cutout:
     """A picture, cut.
 
-    `content` is the encoded file in `format`, `width` by `height` px. `md5` is that of the bytes the server received,
-    `objects` is empty when there is no foreground, `batch_size` how many pictures shared the device call.
+    `content` is the encoded file in `format`, `width` by `height` px; `picture_width` by `picture_height` px is the
+    picture that was sent, upright, which a crop makes larger than the cut-out. `objects` holds boxes relative to that
+    picture, none when there is no foreground. `md5` is that of the bytes the server received, `batch_size` how many
+    pictures shared the device call.
     """
 
     content: bytes = field(repr=False)
@@ -53,6 +55,8 @@ class Cutout:
     mode: Mode
     width: int
     height: int
+    picture_width: int = 0
+    picture_height: int = 0
     md5: str = ""
     name: str = ""
     model: str = ""
@@ -64,18 +68,26 @@ class Cutout:
         """Write the file, whole or not at all; raises OSError, FileExistsError when it may not be overwritten."""
         write_atomically(path, self.content, overwrite=overwrite)
 
+    @property
+    def suffix(self) -> str:
+        """The usual ending of a file of this format, with its dot: .png, .webp or .jpg."""
+        return self.format.suffix
+
     def to_pil(self) -> "Image.Image":
-        """Return a PIL image: RGBA with straight alpha, or L for a mask; raises MissingDependency without Pillow."""
+        """Return a PIL image: L for a mask, RGB from a JPEG, else RGBA with straight alpha.
+
+        Raises MissingDependency without Pillow.
+        """
         try:
             from PIL import Image  # noqa: PLC0415 - optional
         except ImportError as error:
             raise MissingDependency("to_pil() needs Pillow: pip install pillow") from error
-        image = Image.open(io.BytesIO(self.content))
-        image.load()
-        return image
+        with Image.open(io.BytesIO(self.content)) as image:
+            # A WebP keeps no grey, and no alpha that is opaque throughout.
+            return image.convert(self._pixel_layout)
 
     def to_numpy(self) -> "npt.NDArray[np.uint8]":
-        """Return (H, W, 4) uint8 RGBA with straight alpha, or (H, W) uint8 for a mask; a writable copy.
+        """Return uint8 (H, W) for a mask, (H, W, 3) RGB from a JPEG, else (H, W, 4) RGBA with straight alpha; a writable copy.
 
         Raises MissingDependency without NumPy and one of Pillow and OpenCV.
         """
@@ -84,11 +96,17 @@ class Cutout:
         except ImportError as error:
             raise MissingDependency("to_numpy() needs NumPy and Pillow: pip install numpy pillow") from error
         try:
-            from PIL import Image  # noqa: PLC0415 - optional
+            import PIL  # noqa: F401, PLC0415 - optional
         except ImportError:
             return self._decode_by_opencv()
-        with Image.open(io.BytesIO(self.content)) as image:
-            return np.array(image, dtype=np.uint8)
+        return np.array(self.to_pil(), dtype=np.uint8)
+
+    @property
+    def _pixel_layout(self) -> str:
+        """The pixels' layout in Pillow's words."""
+        if self.mode is Mode.FG_MASK:
+            return "L"
+        return "RGB" if self.format is ImageFormat.JPEG else "RGBA"
 
     def _decode_by_opencv(self) -> "npt.NDArray[np.uint8]":
         try:
@@ -96,11 +114,15 @@ class Cutout:
             import numpy as np  # noqa: PLC0415 - optional
         except ImportError as error:
             raise MissingDependency("to_numpy() needs Pillow or OpenCV: pip install pillow") from error
-        pixels = cv2.imdecode(np.frombuffer(self.content, np.uint8), cv2.IMREAD_UNCHANGED)
+        flag = {"L": cv2.IMREAD_GRAYSCALE, "RGB": cv2.IMREAD_COLOR, "RGBA": cv2.IMREAD_UNCHANGED}
+        pixels = cv2.imdecode(np.frombuffer(self.content, np.uint8), flag[self._pixel_layout])
         if pixels is None:
             raise ValueError("the cut-out's bytes cannot be decoded")
-        if pixels.ndim == 3:
-            pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+        if self._pixel_layout == "RGBA":
+            opaque = pixels.ndim == 3 and pixels.shape[2] == 3
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA if opaque else cv2.COLOR_BGRA2RGBA)
+        elif self._pixel_layout == "RGB":
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
         return np.ascontiguousarray(pixels, dtype=np.uint8)
 
 

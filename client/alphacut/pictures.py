@@ -2,7 +2,6 @@
 
 import io
 import os
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from alphacut.channel import MAX_REQUEST_BYTES, MIB
 from alphacut.errors import MessageTooLarge, MissingDependency
+from alphacut.urls import Url, is_url
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL import Image
 
+
 ImageInput: TypeAlias = (
-    "str | os.PathLike[str] | bytes | bytearray | memoryview | npt.NDArray[np.uint8] | Image.Image"
+    "str | Url | os.PathLike[str] | bytes | bytearray | memoryview | npt.NDArray[np.uint8] | Image.Image"
 )
 
 # The rest of a request (options, name, framing) is far smaller than this.
@@ -29,24 +30,27 @@ _RGB_LIKE_MODES = frozenset({"CMYK", "YCbCr", "LAB", "HSV", "RGBX"})
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is sent: `content`, a file's bytes, or else `url`; and the name the reply echoes."""
+    """What is sent: `url` where there is one, else `content`, a file's bytes; and the name the reply echoes."""
 
     content: bytes = b""
-    url: str = ""
+    url: str | None = None
     name: str = ""
 
 
 def load_picture(image: ImageInput, name: str | None = None) -> Picture:
     """Return what to send for `image`.
 
-    A str that starts with http:// or https:// is a URL for the server to fetch, any other str or PathLike a file
-    here. Bytes are a file's bytes. An array is (H, W, 3), (H, W, 4) or (H, W) uint8, [0, 255], RGB order, and is sent
-    as PNG, as a PIL image is (upright; EXIF orientation applied). `name` defaults to the file's base name.
-    Raises OSError for a file that cannot be read, MessageTooLarge, MissingDependency, and TypeError or ValueError for
-    what is no picture.
+    A `Url`, or a str that starts with http:// or https://, is for the server to fetch, any other str or PathLike is a
+    file here. Bytes are a file's bytes. An array is (H, W, 3), (H, W, 4) or (H, W) uint8, [0, 255], RGB order, and is
+    sent as PNG, as a PIL image is (upright; EXIF orientation applied). `name` defaults to the file's base name; for a
+    URL the server has a default of its own. Raises OSError for a file that cannot be read, MessageTooLarge,
+    MissingDependency, and TypeError or ValueError for what is no picture.
     """
-    if isinstance(image, str) and re.match(r"^https?://", image, re.IGNORECASE):
-        return Picture(url=image, name=_clean(name or ""))
+    if isinstance(image, str) and is_url(image):
+        image = Url(image)
+    if isinstance(image, Url):
+        check_size(len(image.url))
+        return Picture(url=_clean(image.url), name=_clean(name or ""))
     if isinstance(image, str | os.PathLike):
         path = Path(image)
         return Picture(_read_file(path), name=_clean(path.name if name is None else name))
@@ -66,11 +70,11 @@ def load_picture(image: ImageInput, name: str | None = None) -> Picture:
     return Picture(content, name=_clean(name or ""))
 
 
-def check_size(size_bytes: int) -> None:
-    """Raise MessageTooLarge for a file that no server can take."""
+def check_size(size_bytes: int, subject: str = "The file has") -> None:
+    """Raise MessageTooLarge for a file that no server can take; `subject` begins its sentence."""
     if size_bytes > MAX_PICTURE_BYTES:
         raise MessageTooLarge(
-            f"The file has {size_bytes / MIB:.1f} MiB; a request holds less than {MAX_REQUEST_BYTES / MIB:g} MiB.",
+            f"{subject} {size_bytes / MIB:.1f} MiB; a request holds less than {MAX_REQUEST_BYTES / MIB:g} MiB.",
             metadata={"size": str(size_bytes), "limit": str(MAX_PICTURE_BYTES)},
         )
 
@@ -84,9 +88,9 @@ def _read_file(path: Path) -> bytes:
     return content
 
 
-def _clean(name: str) -> str:
-    """Return the name as text that UTF-8 can hold: a file's name may be bytes that are none."""
-    return name.encode("utf-8", "replace").decode("utf-8")
+def _clean(text: str) -> str:
+    """Return the text as UTF-8 can hold it: a file's name may be bytes that are none."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _encode_array(array: "npt.NDArray[np.uint8]") -> bytes:

@@ -36,6 +36,7 @@ BY_REASON: dict[str, type[AlphacutError]] = {
     Reason.MODEL_CORRUPT: errors.ModelCorrupt,
     Reason.INTERNAL: errors.ServerFault,
     Reason.BACKGROUND_NOT_LOADABLE: errors.BackgroundNotLoadable,
+    Reason.UNAUTHENTICATED: errors.Unauthenticated,
 }
 
 

@@ -1,15 +1,12 @@
 """Between the client's types and the messages of `alphacut.v1`."""
 
-from typing import TypeVar
+from dataclasses import dataclass
 
 from alphacut.cutout import Box, Cutout, DetectedObject, ModeInfo, ModelInfo, StageTiming
-from alphacut.errors import FieldViolation, InvalidOption, Reason
-from alphacut.options import ImageFormat, Mode, Priority
-from alphacut.pictures import Picture
+from alphacut.options import BackgroundFit, ImageFormat, Mode, Options, Priority, Quality
+from alphacut.pictures import ImageInput, Picture, check_size, load_picture
 from alphacut.v1 import background_removal_service_pb2 as service_pb2
 from alphacut.v1 import image_pb2, options_pb2
-
-E = TypeVar("E", Mode, Priority)
 
 _MODES = {
     Mode.FG_IMAGE: options_pb2.MODE_FG_IMAGE,
@@ -21,56 +18,91 @@ _PRIORITIES = {
     Priority.INTERACTIVE: options_pb2.PRIORITY_INTERACTIVE,
     Priority.BULK: options_pb2.PRIORITY_BULK,
 }
-_FORMATS_BACK = {
-    image_pb2.IMAGE_FORMAT_PNG: ImageFormat.PNG,
-    image_pb2.IMAGE_FORMAT_WEBP: ImageFormat.WEBP,
-    image_pb2.IMAGE_FORMAT_JPEG: ImageFormat.JPEG,
+_QUALITIES = {
+    Quality.FAST: options_pb2.QUALITY_FAST,
+    Quality.BALANCED: options_pb2.QUALITY_BALANCED,
+    Quality.BEST: options_pb2.QUALITY_BEST,
 }
+_FITS = {
+    BackgroundFit.NONE: options_pb2.BACKGROUND_FIT_NONE,
+    BackgroundFit.COVER: options_pb2.BACKGROUND_FIT_COVER,
+    BackgroundFit.CONTAIN: options_pb2.BACKGROUND_FIT_CONTAIN,
+    BackgroundFit.STRETCH: options_pb2.BACKGROUND_FIT_STRETCH,
+}
+_FORMATS = {
+    ImageFormat.PNG: image_pb2.IMAGE_FORMAT_PNG,
+    ImageFormat.WEBP: image_pb2.IMAGE_FORMAT_WEBP,
+    ImageFormat.JPEG: image_pb2.IMAGE_FORMAT_JPEG,
+}
+_FORMATS_BACK = {value: image_format for image_format, value in _FORMATS.items()}
 
 
-def parse_mode(mode: Mode | str) -> Mode:
-    """Return the mode of that REST name; raises InvalidOption naming what there is."""
-    return _parse(Mode, "mode", mode)
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Options with their background picture read, once for all the pictures that are cut by them."""
+
+    options: Options
+    backdrop: Picture | None = None
 
 
-def parse_priority(priority: Priority | str) -> Priority:
-    """Return the priority of that name; raises InvalidOption naming what there is."""
-    return _parse(Priority, "priority", priority)
+def prepare(options: Options) -> Recipe:
+    """Read what the options name; raises what `load_picture` raises. A mask's background is not looked at."""
+    background = options.background
+    if background is None or background.image is None or options.mode is Mode.FG_MASK:
+        return Recipe(options)
+    return Recipe(options, load_picture(background.image, name=""))
 
 
-def _parse(options: type[E], field: str, value: str) -> E:
-    try:
-        return options(value)
-    except ValueError:
-        message = f"{field} must be one of {', '.join(options)}, not {value!r}"
-        raise InvalidOption(
-            message,
-            reason=Reason.INVALID_OPTION,
-            metadata={"field": field},
-            violations=(FieldViolation(field, message),),
-        ) from None
+def build_request(
+    image: ImageInput, name: str | None, options: Options
+) -> service_pb2.RemoveBackgroundRequest:
+    """Read the picture and what the options name, and return the request; raises what `load_picture` raises."""
+    request = service_pb2.RemoveBackgroundRequest()
+    fill_request(request, load_picture(image, name), prepare(options))
+    return request
 
 
-def fill_request(
-    request: service_pb2.RemoveBackgroundRequest,
-    picture: Picture,
-    mode: Mode,
-    priority: Priority | None,
-    model: str,
-) -> None:
-    """Write what is asked for one picture into an empty request; no priority leaves the choice to the server.
+def fill_request(request: service_pb2.RemoveBackgroundRequest, picture: Picture, recipe: Recipe) -> None:
+    """Write what is asked for one picture into an empty request; what the caller leaves open stays unset.
 
     In place, for a stream's request lies inside another message: handed to a constructor it would be copied.
+    Raises MessageTooLarge for a picture and a background that no request holds together.
     """
-    request.mode = _MODES[mode]
-    request.model = model
-    if priority is not None:
-        request.priority = _PRIORITIES[priority]
-    request.image.name = picture.name
-    if picture.url:
-        request.image.url = picture.url
+    options = recipe.options
+    request.mode = _MODES[Mode(options.mode)]
+    request.model = options.model
+    if options.priority is not None:
+        request.priority = _PRIORITIES[Priority(options.priority)]
+    if options.quality is not None:
+        request.quality = _QUALITIES[Quality(options.quality)]
+    request.output.format = _FORMATS[ImageFormat(options.format)]
+    if options.crop_margin is not None:
+        # A margin of 0 alone would leave the message, and with it the crop, unset.
+        request.output.crop.SetInParent()
+        request.output.crop.margin = options.crop_margin
+    _fill_background(request.background, recipe)
+    if recipe.backdrop is not None:
+        check_size(len(picture.content) + len(recipe.backdrop.content), "The picture and its background have")
+    _fill_source(request.image, picture)
+
+
+def _fill_background(message: options_pb2.Background, recipe: Recipe) -> None:
+    background = recipe.options.background
+    if background is None or recipe.options.mode is Mode.FG_MASK:
+        return
+    message.fit = _FITS[BackgroundFit(background.fit)]
+    if background.color is not None:
+        message.color = background.color
+    if recipe.backdrop is not None:
+        _fill_source(message.image, recipe.backdrop)
+
+
+def _fill_source(message: image_pb2.ImageSource, picture: Picture) -> None:
+    message.name = picture.name
+    if picture.url is not None:
+        message.url = picture.url
     else:
-        request.image.content = picture.content
+        message.content = picture.content
 
 
 def requested_mode(request: service_pb2.RemoveBackgroundRequest) -> Mode:
@@ -87,6 +119,8 @@ def to_cutout(response: service_pb2.RemoveBackgroundResponse, mode: Mode) -> Cut
         mode=mode,
         width=response.image.width or response.width,
         height=response.image.height or response.height,
+        picture_width=response.width,
+        picture_height=response.height,
         md5=response.md5,
         name=response.name,
         model=response.model,

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from alphacut.cutout import ModeInfo
 from alphacut.session import Metadata
+from alphacut.v1 import background_removal_service_pb2 as service_pb2
 
 
 class Backend(Protocol):
@@ -17,6 +18,12 @@ class Backend(Protocol):
 
     async def modes(self, *, metadata: Metadata = ()) -> Sequence[ModeInfo]:
         """Return the modes the server serves."""
+        ...
+
+    async def send(
+        self, request: service_pb2.RemoveBackgroundRequest, *, metadata: Metadata = ()
+    ) -> service_pb2.RemoveBackgroundResponse:
+        """Cut a picture; cancelling the task cancels the call on the server."""
         ...
 
     async def is_serving(self, *, timeout_s: float) -> bool:

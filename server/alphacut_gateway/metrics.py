@@ -9,6 +9,8 @@ from prometheus_client import (
     ProcessCollector,
 )
 
+from alphacut_gateway.room import Room
+
 # From a probe's fraction of a millisecond to a large picture on a slow CPU.
 DURATION_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -38,6 +40,21 @@ class Metrics:
         self._in_work = Gauge(
             "alphacut_gateway_inflight_requests", "HTTP requests being answered.", registry=registry
         )
+
+    def watch_room(self, room: Room) -> None:
+        """Tell how much memory requests have set aside, and how many wait for some, from now on."""
+        held = Gauge(
+            "alphacut_gateway_inflight_bytes",
+            "Memory set aside for requests in work, copies of their bodies included.",
+            registry=self.registry,
+        )
+        held.set_function(lambda: room.held_bytes)
+        waiting = Gauge(
+            "alphacut_gateway_waiting_requests",
+            "HTTP requests that wait, unread, for memory.",
+            registry=self.registry,
+        )
+        waiting.set_function(lambda: room.waiting)
 
     def began(self) -> None:
         """Count a request that begins."""

@@ -2,88 +2,82 @@
 
 from collections.abc import Sequence
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from alphacut.errors import AlphacutError
-from alphacut.session import Metadata
-from alphacut.status import REQUEST_ID_KEY
+from alphacut_gateway import docs_page, openapi, paths
+from alphacut_gateway.answers import JsonResponse, to_json
 from alphacut_gateway.backend import Backend, NotReady
-from alphacut_gateway.status import answer_to
+from alphacut_gateway.calls import metadata
+from alphacut_gateway.page_routes import page_routes
+from alphacut_gateway.results import Results
 from alphacut_gateway.traffic import Phase, Traffic
-from alphacut_service.logs import request_id
-
-# Legacy callers have every path under this prefix as well.
-PREFIXES = ("", "/img-bg-removal")
-LIVE, READY = "/livez", "/readyz"
-PROBES = frozenset(prefix + path for prefix in PREFIXES for path in (LIVE, READY))
-
-HOME = """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>alphacut</title><meta name="viewport" content="width=device-width"></head>
-<body>
-<h1>alphacut</h1>
-<p>Removes the background of photos. This is the HTTP side; the full service speaks gRPC.</p>
-<ul>
-<li><a href="v1/version">v1/version</a>: the version of the service</li>
-<li><a href="v1/modes">v1/modes</a>: what a cut-out can show</li>
-<li><a href="readyz">readyz</a>: whether a cut-out would work now</li>
-<li><a href="livez">livez</a>: whether this process answers</li>
-</ul>
-</body>
-</html>
-"""
 
 
 class Handlers:
     """One method a route; all state comes in through the constructor."""
 
-    def __init__(self, backend: Backend, traffic: Traffic, ready_timeout_s: float) -> None:
+    def __init__(self, backend: Backend, traffic: Traffic, results: Results, ready_timeout_s: float) -> None:
         self._backend = backend
         self._traffic = traffic
+        self._results = results
         self._ready_timeout_s = ready_timeout_s
+        description = openapi.document()
+        self._description = to_json(description)
+        self._docs = docs_page.page(description)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes, each under every prefix."""
         table = {
-            "/": self.home,
-            LIVE: self.livez,
-            READY: self.readyz,
-            "/v1/version": self.version,
-            "/v1/modes": self.modes,
+            paths.LIVE: self.livez,
+            paths.READY: self.readyz,
+            paths.VERSION: self.version,
+            paths.MODES: self.modes,
+            paths.DESCRIPTION: self.description,
+            paths.DOCS: self.docs,
         }
-        return [
+        get = [
             Route(prefix + path, handler, methods=["GET"], name=handler.__name__)
-            for prefix in PREFIXES
+            for prefix in paths.PREFIXES
             for path, handler in table.items()
         ]
-
-    async def home(self, _request: Request) -> Response:
-        """Say what this is, for people."""
-        return HTMLResponse(HOME)
+        post = [
+            Route(prefix + path, self._results, methods=["POST"], name="results")
+            for prefix in paths.PREFIXES
+            for path in paths.RESULTS
+        ]
+        return [*post, *get, *page_routes(paths.PREFIXES)]
 
     async def livez(self, _request: Request) -> Response:
         """Say that the process answers; what it needs is readyz's matter."""
-        return JSONResponse({"status": "ok"})
+        return JsonResponse({"status": "ok"})
 
     async def readyz(self, _request: Request) -> Response:
         """Say whether a cut-out would work now."""
         reason = await self._why_not_ready()
-        headers = {"Cache-Control": "no-store"}
         if reason is None:
-            return JSONResponse({"status": "ready"}, headers=headers)
-        return JSONResponse({"status": "not ready", "reason": reason.value}, 503, headers)
+            return JsonResponse({"status": "ready"})
+        return JsonResponse({"status": "not ready", "reason": reason.value}, 503)
 
-    async def version(self, _request: Request) -> Response:
+    async def version(self, request: Request) -> Response:
         """Tell the service's version, vX.Y.Z without a newline."""
-        return PlainTextResponse(await self._backend.version(metadata=metadata()))
+        return PlainTextResponse(await self._backend.version(metadata=metadata(request)))
 
-    async def modes(self, _request: Request) -> Response:
+    async def modes(self, request: Request) -> Response:
         """List the modes' names, sorted."""
-        modes = await self._backend.modes(metadata=metadata())
-        return JSONResponse(sorted(mode.name for mode in modes))
+        modes = await self._backend.modes(metadata=metadata(request))
+        return JsonResponse(sorted(mode.name for mode in modes))
+
+    async def description(self, _request: Request) -> Response:
+        """Describe the API for machines."""
+        return Response(self._description, media_type=JsonResponse.media_type)
+
+    async def docs(self, _request: Request) -> Response:
+        """Describe the API for people."""
+        return HTMLResponse(
+            self._docs, headers={"Content-Security-Policy": docs_page.CONTENT_SECURITY_POLICY}
+        )
 
     async def _why_not_ready(self) -> NotReady | None:
         """Ask the server's health now, each time anew: a remembered yes could be stale."""
@@ -92,26 +86,3 @@ class Handlers:
         if await self._backend.is_serving(timeout_s=self._ready_timeout_s):
             return None
         return NotReady.SERVER_NOT_SERVING
-
-
-def is_probe(path: str) -> bool:
-    """Tell whether a path is asked by an orchestrator, not by a caller."""
-    return path in PROBES
-
-
-def metadata() -> Metadata:
-    """Return what every call to the server carries: the request's id, so that both logs name it alike."""
-    return ((REQUEST_ID_KEY, request_id.get()),)
-
-
-async def answer_failure(_request: Request, error: Exception) -> Response:
-    """Answer an error of the client by the table."""
-    assert isinstance(error, AlphacutError)
-    answer = answer_to(error, request_id.get())
-    return JSONResponse({"message": answer.message}, answer.status, dict(answer.headers))
-
-
-async def answer_no_route(_request: Request, error: Exception) -> Response:
-    """Answer an unknown path or a wrong method as JSON."""
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)

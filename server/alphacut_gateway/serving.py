@@ -8,11 +8,15 @@ from contextlib import contextmanager
 
 import uvicorn
 from prometheus_client import CollectorRegistry, start_http_server
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from alphacut import AsyncClient, RetryPolicy, Tls
 from alphacut_gateway.app import create_app
+from alphacut_gateway.delivery import Deliver
+from alphacut_gateway.http_protocol import ConnectionLimits, protocol_with
+from alphacut_gateway.intake import BodyLimits
 from alphacut_gateway.metrics import Metrics
+from alphacut_gateway.room import Room, RoomLimits
 from alphacut_gateway.settings import GatewaySection
 from alphacut_gateway.traffic import Traffic
 from alphacut_service.addresses import open_listener, port_unusable
@@ -35,15 +39,20 @@ async def serve(settings: GatewaySection) -> None:
     registry = CollectorRegistry()
     traffic, metrics = Traffic(), Metrics(registry)
     with stop_requested() as stop, _metrics_endpoint(settings, registry):
+        room = Room(room_limits(settings))
+        metrics.watch_room(room)
         async with _connect(settings) as client:
             listener = open_listener(settings.host, settings.http_port, setting="ALPHACUT_HTTP_PORT")
             app = create_app(
                 backend=client,
                 traffic=traffic,
                 metrics=metrics,
+                room=room,
+                body_limits=body_limits(settings),
                 ready_timeout_s=settings.ready_timeout_ms / 1000,
             )
-            server = _HttpServer(_http_config(app, settings))
+            delivery = Deliver(app)
+            server = _HttpServer(_http_config(delivery, settings))
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             log.info("gateway_started", extra=_started_fields(settings, listener))
             stopping = asyncio.create_task(stop.wait())
@@ -51,6 +60,7 @@ async def serve(settings: GatewaySection) -> None:
             stopping.cancel()
             await _drain(settings, traffic)
             server.should_exit = True
+            delivery.stop_lingering()
             await serving
     log.info("gateway_stopped")
 
@@ -103,9 +113,37 @@ def _tls(settings: GatewaySection) -> Tls:
         raise TlsFileUnreadable(f"{error.filename}: {error.strerror}") from error
 
 
-def _http_config(app: Starlette, settings: GatewaySection) -> uvicorn.Config:
+def body_limits(settings: GatewaySection) -> BodyLimits:
+    """Return what the settings say of a request's body."""
+    return BodyLimits(
+        upload_timeout_s=settings.upload_timeout_ms / 1000,
+        grace_s=settings.upload_grace_ms / 1000,
+        min_bytes_per_s=settings.min_upload_bytes_per_s,
+    )
+
+
+def room_limits(settings: GatewaySection) -> RoomLimits:
+    """Return what the settings say of the memory for requests."""
+    return RoomLimits(
+        max_bytes=settings.max_inflight_bytes,
+        max_waiting=settings.max_waiting,
+        timeout_s=settings.room_timeout_ms / 1000,
+    )
+
+
+def connection_limits(settings: GatewaySection) -> ConnectionLimits:
+    """Return what the settings say of a connection."""
+    return ConnectionLimits(
+        header_timeout_s=settings.header_timeout_ms / 1000,
+        send_timeout_s=settings.send_timeout_ms / 1000,
+        max_connections=settings.max_connections,
+    )
+
+
+def _http_config(app: ASGIApp, settings: GatewaySection) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=protocol_with(connection_limits(settings)),
         log_config=None,
         access_log=False,
         lifespan="off",

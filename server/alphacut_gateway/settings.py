@@ -14,6 +14,9 @@ from alphacut_service.settings import Section
 PROGRAM = "alphacut gateway"
 DESCRIPTION = "Answers the REST API by calling the gRPC server."
 
+# One request of the contract's 32 MiB in all its copies, and what it needs besides: less would never let such a one in.
+MIN_INFLIGHT_BYTES = 136_314_880
+
 ALIASES = {
     "ALPHACUT_HOST": "gateway.host",
     "ALPHACUT_HTTP_PORT": "gateway.http_port",
@@ -74,6 +77,60 @@ class GatewaySection(Section):
         ge=1_000,
         le=600_000,
         description="How long an idle connection is kept open for the next request.",
+    )
+    max_connections: int = Field(
+        default=800,
+        ge=1,
+        le=1_000_000,
+        description="Connections at a time, idle ones included; requests on more get 503. Needs as many open files.",
+    )
+    header_timeout_ms: int = Field(
+        default=10_000,
+        ge=100,
+        le=600_000,
+        description="How long a caller may take to send a request's headers, and a new connection to send anything.",
+    )
+    upload_timeout_ms: int = Field(
+        default=120_000,
+        ge=1_000,
+        le=3_600_000,
+        description="How long a caller may take to send a request's body; slower ones get 408.",
+    )
+    upload_grace_ms: int = Field(
+        default=10_000,
+        ge=100,
+        le=600_000,
+        description="How long a body may come at any rate, or not at all, before the rate below is asked for.",
+    )
+    min_upload_bytes_per_s: int = Field(
+        default=8_192,
+        ge=1,
+        le=1_000_000_000,
+        description="Average rate at which a body must come after that; slower callers get 408.",
+    )
+    send_timeout_ms: int = Field(
+        default=30_000,
+        ge=100,
+        le=3_600_000,
+        description="How long a caller may leave a quarter of a MiB of its answer unread before it is cut off.",
+    )
+    max_inflight_bytes: int = Field(
+        default=536_870_912,
+        ge=MIN_INFLIGHT_BYTES,
+        le=1_099_511_627_776,
+        description="Memory for requests in work, about four times the bytes of their bodies; further ones wait unread.",
+    )
+    room_timeout_ms: int = Field(
+        default=30_000,
+        ge=0,
+        le=600_000,
+        description="How long a request waits for that memory before it gets 503.",
+    )
+    max_waiting: int = Field(
+        default=256,
+        ge=0,
+        le=1_000_000,
+        description="Requests that may wait for that memory at a time; more get 503 at once.",
     )
     drain_delay_ms: int = Field(
         default=0,

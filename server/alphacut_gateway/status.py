@@ -1,4 +1,7 @@
-"""From an error of the client to an HTTP answer: the one table of this transport, looked up along the error's MRO."""
+"""From an error to an HTTP answer: the tables of this transport, looked up along the error's MRO.
+
+A picture that fails is no failed call to callers of the REST API: they get 200 and a result that says so (`FAILURES`).
+"""
 
 import math
 from collections.abc import Mapping
@@ -52,6 +55,32 @@ RULES: Mapping[type[AlphacutError], Rule] = {
     # The caller is still there, or nobody would read this; so it is our own client that was closed.
     errors.Cancelled: Rule(503, UNREACHABLE, may_retry=True),
 }
+
+# What callers of the API know a failed picture by, word for word; the server's metadata fills in the figures.
+FAILURES: Mapping[type[AlphacutError], str] = {
+    errors.AlphacutError: "Processing failed",
+    errors.InvalidImage: "Can not load image.",
+    errors.ResolutionTooBig: "Resolution is too big: {width}x{height}. Max allowed resolution: {limit}x{limit}.",
+    errors.ImageTooLarge: "File size is too big: {size_mib:.1f}Mb. Max allowed size: {limit_mib:g}Mb.",
+    errors.UrlNotFetched: "Can not load image from url.",
+    errors.BackgroundNotLoadable: "Can not load background image.",
+}
+MIB = 1 << 20
+
+
+def failure_of(error: AlphacutError) -> str | None:
+    """Return the sentence of a picture's failure; None when the call failed, which `answer_to` knows."""
+    kind = next(kind for kind in type(error).__mro__ if kind in FAILURES or kind in RULES)
+    if kind not in FAILURES:
+        return None
+    figures: dict[str, object] = dict(error.metadata)
+    try:
+        for size in figures.keys() & {"size", "limit"}:
+            figures[f"{size}_mib"] = int(error.metadata[size]) / MIB
+        return FAILURES[kind].format(**figures)
+    except (KeyError, ValueError):
+        # Another version of the server, which tells no figures, or others.
+        return FAILURES[errors.InvalidImage]
 
 
 def answer_to(error: AlphacutError, request_id: str) -> HttpAnswer:

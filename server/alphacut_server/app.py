@@ -19,17 +19,23 @@ from alphacut_server.batching.batcher import Batcher
 from alphacut_server.batching.policy import Rules
 from alphacut_server.deadline import MonotonicClock
 from alphacut_server.engine.cpus import cpu_limit
+from alphacut_server.fetch.fetcher import Fetcher
 from alphacut_server.imaging.arrays import U8Matte, U8Tensor
+from alphacut_server.key_file import KeyFile
 from alphacut_server.models import LoadedModel, load_models
 from alphacut_server.observability.exposition import MetricsEndpoint
 from alphacut_server.observability.metrics import ServerMetrics
 from alphacut_server.pipeline.budget import ByteBudget
-from alphacut_server.pipeline.cutout import CutoutPipeline, PictureLimits
+from alphacut_server.pipeline.choice import ModelChoice
+from alphacut_server.pipeline.cutout import CutoutPipeline
 from alphacut_server.pipeline.pools import LoopMailbox, WorkerPools
+from alphacut_server.pipeline.sources import PictureLimits, PictureSources
 from alphacut_server.pipeline.types import ServedModel
+from alphacut_server.profiles import profile_models
 from alphacut_server.settings import Settings
 from alphacut_server.transport.health import HealthState
 from alphacut_server.transport.interceptors import CallLog, LastCatch
+from alphacut_server.transport.keys import KeyCheck
 from alphacut_server.transport.server import bind, build_server
 from alphacut_server.transport.servicers import BackgroundRemovalServicer, ModelDescription, Served, Timeouts
 
@@ -51,6 +57,7 @@ class _Machinery:
     models: Sequence[LoadedModel]
     batcher: Batcher[U8Tensor, U8Matte]
     pools: WorkerPools
+    fetcher: Fetcher
 
     def close(self) -> None:
         """End threads and free devices; whoever still waits is told."""
@@ -69,7 +76,10 @@ class App:
         self.registry = CollectorRegistry()
         self.metrics = ServerMetrics(self.registry)
         self._health = HealthState()
-        self._guard = LastCatch(self.metrics, self._clock)
+        path = settings.server.api_keys_file
+        self._key_file = KeyFile(path, self._clock, self.metrics) if path is not None else None
+        check = KeyCheck(self._key_file, self.metrics) if self._key_file is not None else None
+        self._guard = LastCatch(self.metrics, self._clock, check)
         self._machinery: _Machinery | None = None
         self._server: grpc.aio.Server | None = None
         self._endpoint = MetricsEndpoint(self.registry)
@@ -77,7 +87,9 @@ class App:
         """What transport serves; None until the models are loaded."""
 
     async def start(self, address: str | None = None) -> int:
-        """Open the port, answering that nothing is ready yet; returns it. Raises PortUnavailable."""
+        """Open the port, answering that nothing is ready yet; returns it. Raises PortUnavailable, KeysUnusable."""
+        if self._key_file is not None:
+            self._key_file.load()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         # The worker pools are the parallelism; threads inside a stage would only fight them.
         cv2.setNumThreads(1)
@@ -104,9 +116,11 @@ class App:
         return port
 
     async def load(self) -> None:
-        """Load and warm up the models off the loop, then serve. Raises what load_models raises."""
+        """Load and warm up the models off the loop, then serve. Raises what load_models raises, AuthoritiesUnusable."""
+        # First what fails at once: an unreadable file of authorities is told before minutes of loading.
+        fetcher = Fetcher(self._settings.fetch, max_bytes=self._settings.pipeline.max_image_bytes)
         models = await asyncio.to_thread(load_models, self._settings)
-        self._machinery = self._assemble(models)
+        self._machinery = self._assemble(models, fetcher)
         self.served = Served(self._pipeline(self._machinery), tuple(map(_describe, models)))
         for model in models:
             self.metrics.engine_loaded(model.engine.info, model.lane.max_batch_size)
@@ -127,6 +141,8 @@ class App:
             self._machinery.batcher.stop_admitting()  # here, so that the count is final and the event true
             statistics = self._machinery.batcher.statistics()
             logger.info("drain_started", extra={"in_flight": sum(statistics[:3])})
+            # Whoever still fetches has no place, and gets none any more.
+            await self._machinery.fetcher.close()
             finished = await asyncio.to_thread(self._machinery.batcher.drain, grace_s)
             await asyncio.sleep(LAST_CALLS_S)
         if self._server is not None:
@@ -139,7 +155,7 @@ class App:
         logger.info("drain_finished", extra={"all_answered": finished})
         return finished
 
-    def _assemble(self, models: Sequence[LoadedModel]) -> _Machinery:
+    def _assemble(self, models: Sequence[LoadedModel], fetcher: Fetcher) -> _Machinery:
         engines = {model.id: model.engine for model in models}
 
         def run(key: Hashable, tensors: Sequence[U8Tensor]) -> Sequence[U8Matte]:
@@ -158,18 +174,18 @@ class App:
         )
         self.metrics.watch_queue(batcher.statistics)
         batcher.start()
-        return _Machinery(models, batcher, pools)
+        return _Machinery(models, batcher, pools, fetcher)
 
     def _pipeline(self, machinery: _Machinery) -> CutoutPipeline:
         pipeline = self._settings.pipeline
         served = {model.id: ServedModel(model.id, model.engine.info.side_px) for model in machinery.models}
+        limits = PictureLimits(pipeline.max_side_px, pipeline.max_image_bytes)
         return CutoutPipeline(
-            served,
-            machinery.models[0].id,
+            ModelChoice(served, machinery.models[0].id, profile_models(self._settings.engine)),
+            sources=PictureSources(machinery.fetcher, limits, self._clock),
             batcher=machinery.batcher,
             pools=machinery.pools,
             budget=ByteBudget(pipeline.max_inflight_bytes, self.metrics.bytes_in_flight),
-            limits=PictureLimits(pipeline.max_side_px, pipeline.max_image_bytes),
             observer=self.metrics,
             clock=self._clock,
         )

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from alphacut_server.app import App
 from alphacut_server.models import prepare_models, settle_store
-from alphacut_server.settings import ALIASES, ServerSettings, Settings
+from alphacut_server.settings import ALIASES, EngineSettings, Profile, ServerSettings, Settings
 from alphacut_service import logs
 from alphacut_service.known_names import EVERYWHERE
 from alphacut_service.settings import load
@@ -76,11 +76,12 @@ class EmbeddedServer:
         self.close()
 
 
-def start(log_level: str | None = None, model: str = "") -> EmbeddedServer:
+def start(log_level: str | None = None, model: str = "", quality: str = "") -> EmbeddedServer:
     """Start a server in this process; pulls the model first if it is missing.
 
-    log_level: DEBUG to ERROR, None for WARNING. model: a catalogue id, empty for the one the environment names, else the fast
-    profile's. The environment's ALPHACUT_* settings hold, but for addresses. Raises SettingsError and what pull and load raise.
+    log_level: DEBUG to ERROR, None for WARNING. quality: a profile's name, empty for the environment's, else `fast`. model: a
+    catalogue id; empty for the quality's where one is given, else for what the environment names. The environment's
+    ALPHACUT_* settings hold, but for addresses. Raises SettingsError and what pull and load raise.
     """
     loaded = load(
         Settings,
@@ -96,7 +97,7 @@ def start(log_level: str | None = None, model: str = "") -> EmbeddedServer:
     settings = loaded.model_copy(
         update={
             "server": ServerSettings(metrics_port=0),
-            "engine": loaded.engine.model_copy(update={"model": model or loaded.engine.model}),
+            "engine": _choose_engine(loaded.engine, model, quality),
             "observability": observability,
         }
     )
@@ -105,3 +106,10 @@ def start(log_level: str | None = None, model: str = "") -> EmbeddedServer:
     server = EmbeddedServer(settings)
     server.start()
     return server
+
+
+def _choose_engine(engine: EngineSettings, model: str, quality: str) -> EngineSettings:
+    """Return the engine's settings with what the caller asks for, which wins over the environment."""
+    if quality:
+        return engine.model_copy(update={"profile": Profile(quality), "model": model})
+    return engine.model_copy(update={"model": model or engine.model})

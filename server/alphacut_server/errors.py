@@ -6,8 +6,11 @@ AlphacutError
 │   ├── CorruptImage        no whole JPEG or PNG (unsupported types included)
 │   ├── ImageTooLarge       too many bytes
 │   ├── ResolutionTooBig    too many pixels in one direction
+│   ├── UrlNotFetched       the picture's URL gave no picture; the cause is not told
+│   ├── BackgroundNotLoadable  the background is no picture of an allowed size, or its URL gave none
 │   ├── InvalidOption       a field outside its range; `field` names it
 │   └── NotImplementedYet   a field this server does not serve; `field` names it
+├── Unauthenticated         keys are configured, and the call brought none or a wrong one
 ├── UnknownModel            no such model served
 │   └── NotInCatalogue      (catalogue) no entry of that name
 ├── Overloaded              try again; `retry_after_s` says when
@@ -25,6 +28,8 @@ AlphacutError
 from collections.abc import Mapping
 from enum import Enum
 from typing import ClassVar
+
+MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 class Reason(Enum):
@@ -46,6 +51,7 @@ class Reason(Enum):
     MODEL_CORRUPT = "MODEL_CORRUPT"
     INTERNAL = "INTERNAL"
     BACKGROUND_NOT_LOADABLE = "BACKGROUND_NOT_LOADABLE"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
 
 
 class AlphacutError(Exception):
@@ -107,6 +113,24 @@ class ResolutionTooBig(InvalidInput):
         )
 
 
+class UrlNotFetched(InvalidInput):
+    """The picture's URL gave no picture. One sentence for every cause, so that it tells nothing of the network behind.
+
+    `received_md5` is the MD5 of what had arrived by then, hexadecimal.
+    """
+
+    reason = Reason.URL_NOT_FETCHED
+
+    def __init__(self, received_md5: str = MD5_OF_NOTHING) -> None:
+        super().__init__("The picture could not be fetched from its URL.", {"md5": received_md5})
+
+
+class BackgroundNotLoadable(InvalidInput):
+    """The background picture cannot be fetched, decoded or is too large; the message says which, but nothing of networks."""
+
+    reason = Reason.BACKGROUND_NOT_LOADABLE
+
+
 class InvalidOption(InvalidInput):
     """A field has a value outside its range."""
 
@@ -123,6 +147,15 @@ class NotImplementedYet(InvalidInput):
     def __init__(self, field: str) -> None:
         super().__init__(f"This server does not serve `{field}` yet; leave it unset.", {"field": field})
         self.field = field
+
+
+class Unauthenticated(AlphacutError):
+    """The call brought no API key, or one that is not configured; which of the two is not told."""
+
+    reason = Reason.UNAUTHENTICATED
+
+    def __init__(self) -> None:
+        super().__init__("A valid API key is needed; send it as x-api-key.")
 
 
 class UnknownModel(AlphacutError):

@@ -26,3 +26,13 @@ def served_models(engine: EngineSettings) -> tuple[str, ...]:
     """Return the ids of the models to serve, the default first, each once."""
     default = engine.model or PROFILES[engine.profile].model
     return tuple(dict.fromkeys((default, *engine.extra_models)))
+
+
+def profile_models(engine: EngineSettings) -> dict[Profile, str]:
+    """Return the models of the profiles that calls may ask for: those whose model is served.
+
+    The server's own profile means the model it was started with, its override included.
+    """
+    served = served_models(engine)
+    models = {profile: row.model for profile, row in PROFILES.items()} | {engine.profile: served[0]}
+    return {profile: model for profile, model in models.items() if model in served}

@@ -4,16 +4,26 @@ Defaults suit a laptop's CPU. Every field is a flag, an environment variable and
 page is generated from these descriptions.
 """
 
+import re
 from enum import Enum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from alphacut_service.logs import LogSettings
 from alphacut_service.settings import Section
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_PLACE_NAME = re.compile(rf"\.?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
+_PROXY = re.compile(
+    rf"http://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]):(?P<port>[1-9][0-9]{{0,4}})/?",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 class Profile(Enum):
@@ -73,6 +83,10 @@ class ServerSettings(Section):
     tls_client_ca_file: Path | None = Field(
         default=None, description="PEM of the authorities whose client certificates are required (mTLS)."
     )
+    api_keys_file: Path | None = Field(
+        default=None,
+        description="File of hashed API keys, one a line; read anew when it changes. Unset: no key is needed.",
+    )
 
 
 class BatchingSettings(Section):
@@ -118,6 +132,75 @@ class PipelineSettings(Section):
         ge=1 << 20,
         description="Memory that decoded pictures may take together; more wait.",
     )
+
+
+class FetchSettings(Section):
+    """Pictures given as URLs."""
+
+    enabled: bool = Field(default=True, description="Whether pictures given as URLs are fetched at all.")
+    public: bool = Field(
+        default=True,
+        description="Whether public addresses are fetched from; false leaves only what allow names.",
+    )
+    allow: tuple[str, ...] = Field(
+        default=(),
+        description="What may be fetched from although it is not public, as an object store: hosts, .domains (with "
+        "everything under them) and networks, as 10.1.2.0/24.",
+    )
+    deny: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts, .domains (with everything under them) and networks never fetched from; wins over allow.",
+    )
+    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field(
+        default=(80, 443), min_length=1, description="Ports that a URL may name, by itself or by its scheme."
+    )
+    timeout_ms: int = Field(
+        default=10_000,
+        ge=100,
+        le=600_000,
+        description="What one fetch may take altogether, redirects included.",
+    )
+    max_redirects: int = Field(default=3, ge=0, le=20, description="Redirects that are followed.")
+    max_concurrent: int = Field(
+        default=32,
+        ge=1,
+        le=1024,
+        description="Fetches under way at once, each of which may hold a file in memory; more wait until one ends.",
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="PEM of further authorities whose certificates are trusted for https, as an object store's own.",
+    )
+    proxy: str | None = Field(
+        default=None,
+        description="HTTP proxy to fetch through, as http://host:port; it then resolves the names and must refuse "
+        "private ones itself. Proxies from the environment are never used.",
+    )
+
+    @field_validator("allow", "deny")
+    @classmethod
+    def _are_places(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_place, entries))
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_proxy(cls, proxy: str | None) -> str | None:
+        parts = _PROXY.fullmatch(proxy or "")
+        if proxy is not None and (parts is None or int(parts["port"]) > 65535):
+            raise ValueError("must be http://host:port, without user, password and path")
+        return proxy
+
+
+def _place(entry: str) -> str:
+    """Return an entry of allow or deny as `name`, `.domain` or `network/length`, lower case. Raises ValueError."""
+    lower = entry.lower()
+    if _PLACE_NAME.fullmatch(lower) and not _NUMBER.fullmatch(lower.rsplit(".", 1)[-1]):
+        return lower
+    try:
+        return str(ip_network(lower))
+    except ValueError as error:
+        wanted = "must be a host, a .domain, an address or a network as 10.1.2.0/24"
+        raise ValueError(f"{entry!r} {wanted}; international names as xn--… ({error})") from None
 
 
 class EngineSettings(Section):
@@ -167,6 +250,7 @@ class Settings(Section):
     server: ServerSettings = ServerSettings()
     batching: BatchingSettings = BatchingSettings()
     pipeline: PipelineSettings = PipelineSettings()
+    fetch: FetchSettings = FetchSettings()
     engine: EngineSettings = EngineSettings()
     observability: LogSettings = LogSettings()
 

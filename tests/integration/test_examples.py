@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from support.pictures import photo
 
@@ -57,6 +58,19 @@ def test_python_client_takes_a_mode(target: str, folder: Path) -> None:
     assert pixels(folder / "out.png").shape == (400, 600)
 
 
+def test_python_client_takes_options(target: str, folder: Path) -> None:
+    """A cropped JPEG over a colour: smaller than the photo, three channels."""
+    options = ("--format", "jpeg", "--color", "white", "--crop", "0.05")
+
+    ended = run("python_client.py", "coffee.jpg", "out.jpg", *options, "--server", target, cwd=folder)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    with Image.open(folder / "out.jpg") as image:
+        assert (image.format, image.mode) == ("JPEG", "RGB")
+        assert image.width * image.height < 600 * 400
+    assert "cut from 600x400 px, coffee.jpg" in ended.stdout
+
+
 def test_python_client_tells_the_reason(target: str, folder: Path) -> None:
     """What is no photo ends with the server's reason and nothing written."""
     ended = run("python_client.py", "broken.jpg", "out.png", "--server", target, cwd=folder)
@@ -78,6 +92,18 @@ def test_async_client_cuts_all_but_the_broken(target: str, folder: Path) -> None
         "astronaut.cutout.png",
         "coffee.cutout.png",
     ]
+
+
+def test_async_client_lays_a_photo_behind(target: str, folder: Path) -> None:
+    """Each subject stands before the background, in the format asked for."""
+    options = ("--background", "astronaut.jpg", "--format", "webp", "--out", "cut")
+
+    ended = run("async_client.py", "coffee.jpg", *options, "--server", target, cwd=folder)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    with Image.open(folder / "cut" / "coffee.cutout.webp") as image:
+        assert (image.format, image.size) == ("WEBP", (600, 400))
+        assert image.convert("RGBA").getchannel("A").getextrema() == (255, 255)
 
 
 def test_stream_cuts_a_folder(target: str, folder: Path) -> None:

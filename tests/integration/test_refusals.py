@@ -1,5 +1,7 @@
 """What callers are told when a call cannot be served, over the wire."""
 
+import hashlib
+import math
 from collections.abc import Callable
 
 import grpc
@@ -109,33 +111,18 @@ def test_a_request_without_a_picture_says_so(emulated_stub: BackgroundRemovalSer
         assert (failure.code, failure.reason) == (Code.INVALID_ARGUMENT, "SOURCE_MISSING")
 
 
-@pytest.mark.parametrize(
-    ("field", "change"),
-    [
-        (
-            "image.url",
-            lambda request: request.image.MergeFrom(image_pb2.ImageSource(url="https://a.example/b")),
-        ),
-        ("quality", lambda request: setattr(request, "quality", options_pb2.QUALITY_BEST)),
-        ("background", lambda request: request.background.SetInParent()),
-        ("shadow", lambda request: request.shadow.SetInParent()),
-        ("output.format", lambda request: setattr(request.output, "format", image_pb2.IMAGE_FORMAT_WEBP)),
-        ("output.format", lambda request: setattr(request.output, "format", 77)),
-        ("output.crop", lambda request: request.output.crop.SetInParent()),
-    ],
-)
-def test_fields_that_are_not_served_are_named_and_never_ignored(
-    emulated_stub: BackgroundRemovalServiceStub, field: str, change: Change
+def test_a_shadow_s_details_are_named_as_not_served_and_never_ignored(
+    emulated_stub: BackgroundRemovalServiceStub,
 ) -> None:
     """UNIMPLEMENTED with the field, although the rest of the request is fine."""
     request = request_for(small_png(1))
-    change(request)
+    request.shadow.SetInParent()
 
     failure = refused(emulated_stub, request)
 
     assert (failure.code, failure.reason) == (Code.UNIMPLEMENTED, "NOT_IMPLEMENTED")
-    assert failure.metadata == {"field": field}
-    assert f"`{field}`" in failure.message
+    assert failure.metadata == {"field": "shadow"}
+    assert "`shadow`" in failure.message
 
 
 @pytest.mark.parametrize(
@@ -143,7 +130,16 @@ def test_fields_that_are_not_served_are_named_and_never_ignored(
     [
         ("mode", lambda request: setattr(request, "mode", 9)),
         ("priority", lambda request: setattr(request, "priority", 9)),
+        ("quality", lambda request: setattr(request, "quality", 9)),
+        ("quality", lambda request: setattr(request, "quality", options_pb2.QUALITY_BEST)),
         ("image.name", lambda request: setattr(request.image, "name", "n" * 1025)),
+        ("image.url", lambda request: setattr(request.image, "url", "u" * 8193)),
+        ("background", lambda request: request.background.SetInParent()),
+        ("background.color", lambda request: setattr(request.background, "color", "reddish")),
+        ("background.image", lambda request: request.background.image.SetInParent()),
+        ("output.format", lambda request: setattr(request.output, "format", 77)),
+        ("output.crop.margin", lambda request: setattr(request.output.crop, "margin", 1.5)),
+        ("output.crop.margin", lambda request: setattr(request.output.crop, "margin", math.nan)),
     ],
 )
 def test_values_out_of_range_name_their_field(
@@ -157,6 +153,69 @@ def test_values_out_of_range_name_their_field(
 
     assert (failure.code, failure.reason) == (Code.INVALID_ARGUMENT, "INVALID_OPTION")
     assert failure.fields == (field,)
+
+
+def test_a_quality_that_is_not_served_tells_those_that_are(
+    emulated_stub: BackgroundRemovalServiceStub,
+) -> None:
+    """The server runs one model, under the profile it was started with."""
+    request = request_for(small_png(1))
+    request.quality = options_pb2.QUALITY_BEST
+
+    failure = refused(emulated_stub, request)
+
+    assert "these are: fast" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (NOT_A_PICTURE, "BACKGROUND_NOT_LOADABLE"),
+        (b"", "BACKGROUND_NOT_LOADABLE"),
+        (png_bytes()[:-4000], "BACKGROUND_NOT_LOADABLE"),
+        (PNG_SIGNATURE + ihdr(4097, 1) + png_chunk(b"IDAT") + png_chunk(b"IEND"), "BACKGROUND_NOT_LOADABLE"),
+        (bytes(16 << 20), "IMAGE_TOO_LARGE"),
+    ],
+    ids=["pdf", "empty", "cut", "wide", "heavy"],
+)
+def test_a_background_that_cannot_be_used_is_told_with_the_main_picture_s_name(
+    emulated_stub: BackgroundRemovalServiceStub, content: bytes, reason: str
+) -> None:
+    """A caller's books are kept by the main picture; metadata tells the field where the reason leaves it open."""
+    picture = small_png(1)
+    request = request_for(picture, mode=options_pb2.MODE_FG_IMAGE, name="main.png")
+    request.background.image.MergeFrom(image_pb2.ImageSource(content=content, name="below.png"))
+
+    failure = refused(emulated_stub, request)
+
+    assert (failure.code, failure.reason) == (Code.INVALID_ARGUMENT, reason)
+    assert failure.metadata["name"] == "main.png"
+    assert failure.metadata["md5"] == hashlib.md5(picture, usedforsecurity=False).hexdigest()
+    if reason == "IMAGE_TOO_LARGE":
+        assert failure.metadata["field"] == "background.image"
+        assert failure.metadata["size"] == str(16 << 20)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "photo.jpg", "ftp://a.example/b.png", "http://127.0.0.1:1/b.png", "http://[::1/b.png"],
+    ids=["empty", "no-url", "scheme", "not-public", "broken"],
+)
+def test_a_url_that_cannot_be_fetched_is_told_without_a_cause(
+    emulated_stub: BackgroundRemovalServiceStub, url: str
+) -> None:
+    """One sentence for every cause; an empty URL is a missing picture."""
+    request = service_pb2.RemoveBackgroundRequest(image=image_pb2.ImageSource(url=url))
+
+    failure = refused(emulated_stub, request)
+
+    if not url:
+        assert failure.reason == "SOURCE_MISSING"
+        return
+    assert (failure.code, failure.reason) == (Code.INVALID_ARGUMENT, "URL_NOT_FETCHED")
+    assert failure.message == "The picture could not be fetched from its URL."
+    assert failure.metadata["md5"] == hashlib.md5(usedforsecurity=False).hexdigest()
+    assert failure.metadata["name"] in ("photo.jpg", "b.png", "")
 
 
 def test_an_unknown_model_is_named_in_short(emulated_stub: BackgroundRemovalServiceStub) -> None:

@@ -38,31 +38,60 @@ SERVICE = "alphacut.v1.BackgroundRemovalService"
 WIDTH, HEIGHT = 4, 3
 
 
-def make_png(content: bytes, mode: int = options_pb2.MODE_FG_IMAGE) -> bytes:
-    """Return the cut-out the fake answers for a picture: a colour derived from its bytes, so that a mix-up shows."""
-    digest = hashlib.md5(content).digest()
+_PIL_FORMATS: dict[int, str] = {
+    image_pb2.IMAGE_FORMAT_PNG: "PNG",
+    image_pb2.IMAGE_FORMAT_WEBP: "WEBP",
+    image_pb2.IMAGE_FORMAT_JPEG: "JPEG",
+}
+
+
+def make_file(
+    content: bytes,
+    mode: int,
+    image_format: int,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+    alpha: int | None = None,
+) -> bytes:
+    """Return the cut-out the fake answers for a picture: a colour derived from its bytes, so that a mix-up shows.
+
+    size: width and height, px. alpha: in place of one derived from the bytes.
+    """
+    red, green, blue, opacity = hashlib.md5(content).digest()[:4]
+    opacity = opacity if alpha is None else alpha
     image = (
-        Image.new("L", (WIDTH, HEIGHT), digest[0])
+        Image.new("L", size, red)
         if mode == options_pb2.MODE_FG_MASK
-        else Image.new("RGBA", (WIDTH, HEIGHT), (digest[0], digest[1], digest[2], digest[3]))
+        else Image.new("RGBA", size, (red, green, blue, opacity))
     )
+    if image_format == image_pb2.IMAGE_FORMAT_JPEG and image.mode == "RGBA":
+        image = image.convert("RGB")
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    image.save(buffer, _PIL_FORMATS[image_format], lossless=True)
     return buffer.getvalue()
 
 
+def make_png(content: bytes, mode: int = options_pb2.MODE_FG_IMAGE) -> bytes:
+    """Return the whole cut-out of a picture as the fake answers it by default."""
+    return make_file(content, mode, image_pb2.IMAGE_FORMAT_PNG)
+
+
 def answer(request: Request, context: Context = None) -> Response:
-    """Answer as the service does."""
-    content = request.image.content
+    """Answer as the service does; what a URL holds is its own text."""
+    is_url = request.image.WhichOneof("source") == "url"
+    content = request.image.url.encode() if is_url else request.image.content
+    image_format = request.output.format or image_pb2.IMAGE_FORMAT_PNG
+    box = image_pb2.Box(x=0.25, y=0.0, width=0.5, height=1.0)
+    # Margins are the real server's to lay out; the fake cuts to the box.
+    width = int(WIDTH * box.width) if request.output.HasField("crop") else WIDTH
     return Response(
         image=image_pb2.OutputImage(
-            content=make_png(content, request.mode),
-            format=image_pb2.IMAGE_FORMAT_PNG,
-            width=WIDTH,
+            content=make_file(content, request.mode, image_format, (width, HEIGHT)),
+            format=image_format,
+            width=width,
             height=HEIGHT,
         ),
-        objects=[image_pb2.DetectedObject(box=image_pb2.Box(x=0.25, y=0.0, width=0.5, height=1.0))],
-        name=request.image.name,
+        objects=[image_pb2.DetectedObject(box=box)],
+        name=request.image.name or (request.image.url.rpartition("/")[2] if is_url else ""),
         md5=hashlib.md5(content).hexdigest(),
         width=WIDTH,
         height=HEIGHT,

@@ -15,10 +15,14 @@ from alphacut_server.engine.engine import Engine
 from alphacut_server.imaging.arrays import U8Matte, U8Tensor
 from alphacut_server.observability.metrics import ServerMetrics
 from alphacut_server.pipeline.budget import ByteBudget
-from alphacut_server.pipeline.cutout import CutoutPipeline, PictureLimits
+from alphacut_server.pipeline.choice import ModelChoice
+from alphacut_server.pipeline.cutout import CutoutPipeline
 from alphacut_server.pipeline.pools import LoopMailbox, WorkerPools
-from alphacut_server.pipeline.types import ServedModel
+from alphacut_server.pipeline.sources import PictureLimits, PictureSources
+from alphacut_server.pipeline.types import Fetcher, ServedModel
+from alphacut_server.settings import Profile
 from alphacut_server.transport.servicers import ModelDescription, Served
+from support.fetching import FakeFetcher
 from support.server import HANG_S, RunningApp, emulated_settings, running_app, scrape
 
 QUICK = CostModel(base_s=0.001, item_s=0.001)
@@ -56,8 +60,9 @@ async def running_pipeline(
     budget_bytes: int = 1 << 28,
     max_queue: int = 256,
     clock: Clock | None = None,
+    fetcher: Fetcher | None = None,
 ) -> AsyncIterator[Machinery]:
-    """Run a pipeline over one engine on this loop, until the block ends."""
+    """Run a pipeline over one engine on this loop, until the block ends; the engine's model is that of the profile `fast`."""
     registry = CollectorRegistry()
     metrics = ServerMetrics(registry)
     clock = clock or MonotonicClock()
@@ -76,12 +81,11 @@ async def running_pipeline(
         clock=clock,
     )
     pipeline = CutoutPipeline(
-        {model: ServedModel(model, engine.info.side_px)},
-        model,
+        ModelChoice({model: ServedModel(model, engine.info.side_px)}, model, {Profile.FAST: model}),
+        sources=PictureSources(fetcher or FakeFetcher(), limits or PictureLimits(), clock),
         batcher=batcher,
         pools=pools,
         budget=ByteBudget(budget_bytes, metrics.bytes_in_flight),
-        limits=limits or PictureLimits(),
         observer=metrics,
         clock=clock,
     )

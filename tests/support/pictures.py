@@ -200,6 +200,12 @@ def png_bytes(
     return b"".join([PNG_SIGNATURE, *chunks, *before_idat, data, *after_idat, png_chunk(b"IEND")])
 
 
+def undecodable_png(width: int, height: int) -> bytes:
+    """Make a PNG whose header is sound and whose pixels are nonsense: what is said of it was said without decoding."""
+    chunks = (ihdr(width, height), png_chunk(b"IDAT", b"no pixels"), png_chunk(b"IEND"))
+    return b"".join([PNG_SIGNATURE, *chunks])
+
+
 def _packed_rows(samples: Samples, bits: int) -> bytes:
     """Pack samples into PNG scan lines with filter type 0: (h, w, c) with values below 2**bits."""
     height, width = samples.shape[:2]

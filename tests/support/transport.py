@@ -8,13 +8,16 @@ from typing import Any
 from alphacut_server.deadline import Deadline
 from alphacut_server.errors import AlphacutError
 from alphacut_server.imaging.box import PixelBox
-from alphacut_server.pipeline.types import CutoutRequest, CutoutResult
+from alphacut_server.imaging.encode import OutputFormat
+from alphacut_server.pipeline.sources import Files
+from alphacut_server.pipeline.types import CutoutRequest, CutoutResult, OutputImage, Url
 
 
 def result_of(request: CutoutRequest, box: PixelBox | None = None) -> CutoutResult:
-    """Return an answer of 20 x 10 px whose bytes are the request's own."""
+    """Return an answer of 20 x 10 px whose bytes are the request's own, or its URL."""
+    content = request.source.address.encode() if isinstance(request.source, Url) else request.source
     return CutoutResult(
-        content=request.content,
+        image=OutputImage(content, OutputFormat.PNG, height_px=10, width_px=20),
         mode=request.mode,
         height_px=10,
         width_px=20,
@@ -33,8 +36,16 @@ class FakePipeline:
 
     behave: Callable[[CutoutRequest], CutoutResult] = result_of
     asked: list[tuple[CutoutRequest, Deadline]] = field(default_factory=list)
+    fetched: list[CutoutRequest] = field(default_factory=list)
 
-    async def cut(self, request: CutoutRequest, deadline: Deadline) -> CutoutResult:
+    async def fetch(self, request: CutoutRequest, deadline: Deadline) -> Files:
+        """Remember; the bytes are of no interest here."""
+        self.fetched.append(request)
+        return Files(b"", request.name)
+
+    async def cut(
+        self, request: CutoutRequest, deadline: Deadline, files: Files | None = None
+    ) -> CutoutResult:
         """Answer as told."""
         self.asked.append((request, deadline))
         return self.behave(request)

@@ -2,16 +2,19 @@
 
 import argparse
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from alphacut.cli.extras import PROGRAMS
-from alphacut.options import Mode
+from alphacut.options import BackgroundFit, ImageFormat, Mode, Quality
 from alphacut.version import __version__
 
 ENV_SERVER = "ALPHACUT_SERVER"
 ENV_API_KEY = "ALPHACUT_API_KEY"
+E = TypeVar("E", bound=StrEnum)
 # A large model on a small CPU takes seconds a picture, and `--jobs` of them wait for each other.
 DEFAULT_TIMEOUT_S = 60.0
 # Eight callers fill a server's batches well; an embedded server shares this machine's cores with them.
@@ -30,7 +33,7 @@ exit status:
 
 environment:
   ALPHACUT_SERVER   HOST:PORT of the server, as --server
-  ALPHACUT_API_KEY  key to send, as --api-key
+  ALPHACUT_API_KEY  key to send, as --api-key but unseen by the other users of this machine
 """
 
 _REMOVE_EPILOG = """\
@@ -40,10 +43,14 @@ examples:
   alphacut remove photos/ -r -o cutouts/            a tree of pictures, the tree kept
   alphacut remove 'photos/*.jpg' --mode fg-mask     masks, as photo.mask.png
   alphacut remove - < photo.jpg > cut.png           through a pipe
+  alphacut remove https://example.org/photo.jpg     fetched by the server; writes photo.cutout.png here
+  alphacut remove photo.jpg --crop 0.05 --format webp
+  alphacut remove photo.jpg --background beach.jpg --background-fit cover
+  alphacut remove photo.jpg --background-color white -o cut.jpg
   alphacut remove photos/ --server gpu-box:50051 --jobs 32 --skip-existing
 
 Without --server the pictures are cut in this process, by the models of the extra [server].
-An input is never overwritten. In folders and patterns, what an earlier run wrote is left out.
+An input is never overwritten, nor is the background. In folders and patterns, what an earlier run wrote is left out.
 """
 
 
@@ -69,7 +76,13 @@ class RemoveOptions:
     inputs: tuple[str, ...]
     out: str | None = None
     mode: Mode = Mode.FG_IMAGE
+    quality: Quality | None = None
     model: str = ""
+    background: str | None = None
+    background_color: str | None = None
+    background_fit: BackgroundFit | None = None
+    format: ImageFormat | None = None
+    crop_margin: float | None = None
     jobs: int = DEFAULT_JOBS
     recursive: bool = False
     overwrite: bool = False
@@ -90,8 +103,8 @@ def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     remove = commands.add_parser(
         "remove",
-        help="cut pictures: files, folders, patterns, or - for a pipe",
-        description="Cut the foreground out of pictures (JPEG or PNG) and write PNG files.",
+        help="cut pictures: files, folders, patterns, URLs, or - for a pipe",
+        description="Cut the foreground out of pictures (JPEG or PNG) and write PNG, WebP or JPEG files.",
         epilog=_REMOVE_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -128,7 +141,13 @@ def read_remove(values: argparse.Namespace) -> RemoveOptions:
         inputs=tuple(values.inputs),
         out=values.out,
         mode=values.mode,
+        quality=values.quality,
         model=values.model,
+        background=values.background,
+        background_color=values.background_color,
+        background_fit=values.background_fit,
+        format=values.format,
+        crop_margin=values.crop,
         jobs=values.jobs or (DEFAULT_JOBS if connection.server else DEFAULT_JOBS_EMBEDDED),
         recursive=values.recursive,
         overwrite=values.overwrite,
@@ -140,18 +159,14 @@ def read_remove(values: argparse.Namespace) -> RemoveOptions:
 
 def _add_remove_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="a file, a folder, a quoted pattern, or - for stdin"
+        "inputs", nargs="+", metavar="INPUT", help="a file, a folder, a quoted pattern, a URL, or - for stdin"
     )
-    parser.add_argument("-o", "--out", help="a file ending in .png (one input), a folder, or - for stdout")
     parser.add_argument(
-        "--mode",
-        type=Mode,
-        choices=list(Mode),
-        default=Mode.FG_IMAGE,
-        metavar="MODE",
-        help=f"{', '.join(Mode)} (default: %(default)s)",
+        "-o",
+        "--out",
+        help="a file ending in .png, .webp or .jpg (one input), a folder, or - for stdout",
     )
-    parser.add_argument("--model", default="", help="a model of the server (default: the server's own)")
+    _add_look_arguments(parser.add_argument_group("what comes back"))
     parser.add_argument(
         "-j",
         "--jobs",
@@ -168,6 +183,50 @@ def _add_remove_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json-lines", action="store_true", help="a JSON object a picture on stdout")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but what failed")
+
+
+def _add_look_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--mode",
+        type=_named(Mode),
+        default=Mode.FG_IMAGE,
+        metavar="MODE",
+        help=f"{', '.join(Mode)} (default: %(default)s)",
+    )
+    group.add_argument(
+        "--quality",
+        type=_named(Quality),
+        metavar="QUALITY",
+        help=f"{', '.join(Quality)} (default: the server's own)",
+    )
+    group.add_argument("--model", default="", help="a model of the server (default: the quality's)")
+    fill = group.add_mutually_exclusive_group()
+    fill.add_argument(
+        "--background", metavar="FILE|URL", help="a picture behind the foreground, the same for all"
+    )
+    fill.add_argument(
+        "--background-color", metavar="COLOR", help="#rgb, #rrggbb, #rrggbbaa (quoted) or a CSS name"
+    )
+    group.add_argument(
+        "--background-fit",
+        type=_named(BackgroundFit),
+        metavar="FIT",
+        help="none (own size, centred; the default), cover (fill, cropped), contain (wholly inside), stretch",
+    )
+    group.add_argument(
+        "--format",
+        type=_named(ImageFormat),
+        metavar="FORMAT",
+        help=f"{', '.join(ImageFormat)} (default: by the ending of -o, else png); JPEG has no transparency",
+    )
+    group.add_argument(
+        "--crop",
+        type=_margin,
+        nargs="?",
+        const=0.0,
+        metavar="MARGIN",
+        help="cut down to the subject, this share of its longer side around it: 0 (default) to 1",
+    )
 
 
 def _add_connection_arguments(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
@@ -204,6 +263,31 @@ def _add_connection_arguments(parser: argparse.ArgumentParser, environ: Mapping[
         choices=("debug", "info", "warning", "error"),
         help="what the server in this process tells on stderr (default: errors only)",
     )
+
+
+def _named(kind: type[E]) -> Callable[[str], E]:
+    """Return what reads one of an enum's values; argparse's own error would not list them."""
+
+    def read(text: str) -> E:
+        try:
+            return kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(kind)}, not {text!r}") from None
+
+    return read
+
+
+def _margin(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        # Most likely a picture, which a flag with an optional value takes for its own.
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no margin in [0, 1]; name the pictures before --crop, or write --crop=0"
+        ) from None
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be in [0, 1], not {text}")
+    return value
 
 
 def _seconds(text: str) -> float:

@@ -4,28 +4,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alphacut.channel import Tls
-from alphacut.cli.arguments import Connection
+from alphacut.cli.arguments import ENV_API_KEY, Connection
 from alphacut.cli.console import CommandError, ExitCode, UsageError
 from alphacut.cli.extras import load_embedded, missing_runtime
 from alphacut.client import Client
 from alphacut.errors import AlphacutError, PermissionDenied, Unauthenticated
+from alphacut.options import Quality
 
 # How long a server may take to say its version; it is asked again meanwhile, so one that just starts is waited for.
 _GREETING_S = 4.0
 
 
 @contextmanager
-def connect(connection: Connection, model: str) -> Iterator[Client]:
-    """Give a client whose server answers; raises CommandError when there is none to be had."""
+def connect(connection: Connection, model: str, quality: Quality | None) -> Iterator[Client]:
+    """Give a client whose server answers; raises CommandError when there is none to be had.
+
+    model, quality: what a server that is started here serves by default.
+    """
     if connection.server is None:
         with (
-            _start_embedded(connection, model) as target,
+            _start_embedded(connection, model, quality) as target,
             Client(target, timeout_s=connection.timeout_s) as client,
         ):
             yield client
         return
     with open_client(connection) as client:
-        greet(client, connection.server)
+        greet(client, connection)
         yield client
 
 
@@ -41,12 +45,18 @@ def open_client(connection: Connection) -> Client:
         raise UsageError(str(error)) from error
 
 
-def greet(client: Client, server: str) -> str:
+def greet(client: Client, connection: Connection) -> str:
     """Return the server's version, or raise CommandError: before work starts rather than once for each picture."""
+    server = connection.server
     try:
         return client.version(timeout_s=_GREETING_S)
     except (Unauthenticated, PermissionDenied) as error:
-        raise CommandError(f"{server} refuses the key: {error.message}", ExitCode.NO_SERVER) from error
+        said = (
+            f"refuses the key: {error.message}"
+            if connection.api_key
+            else f"wants an API key: set {ENV_API_KEY}"
+        )
+        raise CommandError(f"{server} {said}", ExitCode.NO_SERVER) from error
     except AlphacutError as error:
         advice = "Is it running there, and is this its gRPC port?"
         raise CommandError(
@@ -55,11 +65,11 @@ def greet(client: Client, server: str) -> str:
 
 
 @contextmanager
-def _start_embedded(connection: Connection, model: str) -> Iterator[str]:
+def _start_embedded(connection: Connection, model: str, quality: Quality | None) -> Iterator[str]:
     """Give the target of a server in this process; what it raises at its start becomes a sentence."""
     start = load_embedded()
     try:
-        server = start(log_level=connection.log_level, model=model)
+        server = start(log_level=connection.log_level, model=model, quality=quality or "")
         running = server.__enter__()
     except ImportError as error:
         raise missing_runtime(error) from error

@@ -26,6 +26,7 @@ PROGRAMS = {
     "server": Program("start the gRPC server alone", "server,cpu"),
     "gateway": Program("start the REST gateway alone", "gateway"),
     "models": Program("list, pull and verify the models", "server,cpu"),
+    "keys": Program("make API keys, list and revoke them", "server"),
 }
 _EMBEDDED = Program("cut pictures without a server", "server,cpu")
 
@@ -43,9 +44,9 @@ class StartEmbedded(Protocol):
     """What the entry point `server` of `alphacut.embedded` is."""
 
     def __call__(
-        self, log_level: str | None = None, model: str = ""
+        self, log_level: str | None = None, model: str = "", quality: str = ""
     ) -> AbstractContextManager[EmbeddedServer]:
-        """Start a server; leaving the context stops it."""
+        """Start a server that cuts by this model or quality unless asked otherwise; leaving the context stops it."""
         ...
 
 

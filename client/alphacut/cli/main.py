@@ -13,6 +13,7 @@ from types import FrameType
 from alphacut.cli.arguments import build_parser, read_connection, read_remove
 from alphacut.cli.console import CommandError, Console, ExitCode
 from alphacut.cli.extras import PROGRAMS, run_program
+from alphacut.urls import is_url
 from alphacut.version import __version__
 
 
@@ -56,7 +57,7 @@ def _parse(words: list[str], environ: Mapping[str, str]) -> argparse.Namespace:
     if (
         words
         and not words[0].startswith("-")
-        and Path(words[0]).exists()
+        and (is_url(words[0]) or Path(words[0]).exists())
         and words[0] not in {"remove", "version"}
     ):
         parser.error(f"to cut {words[0]}: alphacut remove {words[0]}")
@@ -75,7 +76,7 @@ def _run(values: argparse.Namespace, console: Console) -> int:
         from alphacut.cli.connect import greet, open_client  # noqa: PLC0415 - see above
 
         with open_client(connection) as client:
-            console.answer(f"server {greet(client, connection.server)} at {connection.server}")
+            console.answer(f"server {greet(client, connection)} at {connection.server}")
     return ExitCode.DONE
 
 

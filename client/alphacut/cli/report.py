@@ -126,8 +126,11 @@ def _as_json(outcome: Outcome) -> str:
     if cutout is not None:
         fields |= {
             "mode": cutout.mode.value,
+            "format": cutout.format.value,
             "width": cutout.width,
             "height": cutout.height,
+            "picture_width": cutout.picture_width,
+            "picture_height": cutout.picture_height,
             "bytes": len(cutout.content),
             "md5": cutout.md5,
             "model": cutout.model,

@@ -238,11 +238,9 @@ class RemoveBackgroundRequest(_message.Message):
     priority: _options_pb2.Priority.ValueType
     """Who goes first when calls wait. Unset: interactive."""
     quality: _options_pb2.Quality.ValueType
-    """Which profile cuts it. Unset: the server's own.
-    Not served yet: a call that sets it gets UNIMPLEMENTED naming `quality`.
-    """
+    """Which profile cuts it. Unset: the server's own."""
     model: _builtins.str
-    """A model of ListModels by name; overrides the profile's model alone. Empty: the default."""
+    """A model of ListModels by name; overrides the profile's model alone. Empty: the profile's."""
     @_builtins.property
     def image(self) -> _image_pb2.ImageSource:
         """The picture. Required."""
@@ -295,20 +293,20 @@ class RemoveBackgroundResponse(_message.Message):
     BATCH_SIZE_FIELD_NUMBER: _builtins.int
     TIMINGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """`image.name` of the request."""
+    """`image.name` of the request; without one, and with a URL, the last segment of its path."""
     md5: _builtins.str
     """MD5 of the bytes received, 32 hexadecimal digits."""
     width: _builtins.int
-    """Width of the upright picture, px."""
+    """Width of the upright picture that came in, px; a crop does not change it."""
     height: _builtins.int
-    """Height of the upright picture, px."""
+    """Height of the upright picture that came in, px; a crop does not change it."""
     model: _builtins.str
     """The model that cut it."""
     batch_size: _builtins.int
     """How many pictures shared the device call."""
     @_builtins.property
     def image(self) -> _image_pb2.OutputImage:
-        """The picture in the mode asked for, upright (EXIF orientation applied)."""
+        """The picture in the mode asked for, upright (EXIF orientation applied), in the format asked for."""
 
     @_builtins.property
     def objects(self) -> _containers.RepeatedCompositeFieldContainer[_image_pb2.DetectedObject]:
@@ -348,7 +346,9 @@ class StageTiming(_message.Message):
     STAGE_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
-    """decode, queue, inference, matte, compose or encode."""
+    """fetch (of a URL), decode, background (decoding and laying out, while the picture waits for the device), queue, inference,
+    matte, compose or encode; fetch and background only where there is something to do.
+    """
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
         """Wall-clock time; `inference` is that of the whole batch."""

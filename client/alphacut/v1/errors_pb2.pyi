@@ -29,7 +29,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_RESOLUTION_TOO_BIG: _ErrorReason.ValueType  # 2
     """[INVALID_ARGUMENT] Wider or higher than allowed. Metadata: md5, name, width, height, limit (all px)."""
     ERROR_REASON_IMAGE_TOO_LARGE: _ErrorReason.ValueType  # 3
-    """[INVALID_ARGUMENT] The file has too many bytes. Metadata: md5, name, size, limit (bytes)."""
+    """[INVALID_ARGUMENT] The file has too many bytes. Metadata: md5, name, size, limit (bytes); field, which is
+    `background.image`, when it is the background: size is its own, md5 and name are the main picture's.
+    """
     ERROR_REASON_SOURCE_MISSING: _ErrorReason.ValueType  # 4
     """[INVALID_ARGUMENT] Neither `image.content` nor `image.url` is set."""
     ERROR_REASON_URL_NOT_FETCHED: _ErrorReason.ValueType  # 5
@@ -55,7 +57,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 15
     """[INTERNAL] A fault of the server; metadata holds the request id to quote. Metadata: request_id."""
     ERROR_REASON_BACKGROUND_NOT_LOADABLE: _ErrorReason.ValueType  # 16
-    """[INVALID_ARGUMENT] The background picture cannot be loaded. Metadata: md5, name."""
+    """[INVALID_ARGUMENT] The background picture cannot be loaded. Metadata: md5, name, of the main picture."""
+    ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 17
+    """[UNAUTHENTICATED] API keys are configured, and the call brought none or a wrong one."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. It travels as `google.rpc.ErrorInfo.reason` without the prefix `ERROR_REASON_`; the
@@ -69,7 +73,9 @@ ERROR_REASON_IMAGE_NOT_LOADABLE: ErrorReason.ValueType  # 1
 ERROR_REASON_RESOLUTION_TOO_BIG: ErrorReason.ValueType  # 2
 """[INVALID_ARGUMENT] Wider or higher than allowed. Metadata: md5, name, width, height, limit (all px)."""
 ERROR_REASON_IMAGE_TOO_LARGE: ErrorReason.ValueType  # 3
-"""[INVALID_ARGUMENT] The file has too many bytes. Metadata: md5, name, size, limit (bytes)."""
+"""[INVALID_ARGUMENT] The file has too many bytes. Metadata: md5, name, size, limit (bytes); field, which is
+`background.image`, when it is the background: size is its own, md5 and name are the main picture's.
+"""
 ERROR_REASON_SOURCE_MISSING: ErrorReason.ValueType  # 4
 """[INVALID_ARGUMENT] Neither `image.content` nor `image.url` is set."""
 ERROR_REASON_URL_NOT_FETCHED: ErrorReason.ValueType  # 5
@@ -95,5 +101,7 @@ ERROR_REASON_MODEL_CORRUPT: ErrorReason.ValueType  # 14
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
 """[INTERNAL] A fault of the server; metadata holds the request id to quote. Metadata: request_id."""
 ERROR_REASON_BACKGROUND_NOT_LOADABLE: ErrorReason.ValueType  # 16
-"""[INVALID_ARGUMENT] The background picture cannot be loaded. Metadata: md5, name."""
+"""[INVALID_ARGUMENT] The background picture cannot be loaded. Metadata: md5, name, of the main picture."""
+ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 17
+"""[UNAUTHENTICATED] API keys are configured, and the call brought none or a wrong one."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

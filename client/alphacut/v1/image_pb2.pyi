@@ -26,8 +26,11 @@ class _ImageFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImageForm
     IMAGE_FORMAT_UNSPECIFIED: _ImageFormat.ValueType  # 0
     """In a request: PNG. Never in a reply."""
     IMAGE_FORMAT_PNG: _ImageFormat.ValueType  # 1
+    """Without loss."""
     IMAGE_FORMAT_WEBP: _ImageFormat.ValueType  # 2
+    """Quality 90, alpha without loss; at most 16383 px a side."""
     IMAGE_FORMAT_JPEG: _ImageFormat.ValueType  # 3
+    """Quality 90, no alpha."""
 
 class ImageFormat(_ImageFormat, metaclass=_ImageFormatEnumTypeWrapper):
     """How an image file is encoded."""
@@ -35,8 +38,11 @@ class ImageFormat(_ImageFormat, metaclass=_ImageFormatEnumTypeWrapper):
 IMAGE_FORMAT_UNSPECIFIED: ImageFormat.ValueType  # 0
 """In a request: PNG. Never in a reply."""
 IMAGE_FORMAT_PNG: ImageFormat.ValueType  # 1
+"""Without loss."""
 IMAGE_FORMAT_WEBP: ImageFormat.ValueType  # 2
+"""Quality 90, alpha without loss; at most 16383 px a side."""
 IMAGE_FORMAT_JPEG: ImageFormat.ValueType  # 3
+"""Quality 90, no alpha."""
 Global___ImageFormat: _TypeAlias = ImageFormat  # noqa: Y015
 
 @_typing.final
@@ -51,11 +57,11 @@ class ImageSource(_message.Message):
     content: _builtins.bytes
     """The file's bytes, JPEG or PNG, decided by the bytes themselves. Less than 16 MiB, at most 4096 x 4096 px."""
     url: _builtins.str
-    """An http or https URL of such a file, fetched by the server.
-    Not served yet: a call that sets it gets UNIMPLEMENTED naming `image.url`.
-    """
+    """An http or https URL of such a file, fetched by the server; at most 8192 characters. Empty counts as missing."""
     name: _builtins.str
-    """The file's name, echoed in the reply; at most 1024 characters. Never used to decide the type. Unset: empty."""
+    """The file's name, echoed in the reply; at most 1024 characters. Never used to decide the type. Unset: empty, or the last
+    segment of the URL's path.
+    """
     def __init__(
         self,
         *,
@@ -84,13 +90,15 @@ class OutputImage(_message.Message):
     WIDTH_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
     content: _builtins.bytes
-    """The encoded file. PNG by default: 8-bit RGBA with straight alpha, or one 8-bit grey channel for a mask."""
+    """The encoded file. PNG: 8-bit RGBA with straight alpha, or one 8-bit grey channel for a mask. WebP: the same, alpha
+    and masks without loss; a mask has three equal channels. JPEG: no alpha; what is transparent lies over white.
+    """
     format: Global___ImageFormat.ValueType
     """How `content` is encoded."""
     width: _builtins.int
-    """Width of `content` in px."""
+    """Width of `content` in px; after a crop less than the picture's."""
     height: _builtins.int
-    """Height of `content` in px."""
+    """Height of `content` in px; after a crop less than the picture's."""
     def __init__(
         self,
         *,
@@ -150,7 +158,9 @@ class DetectedObject(_message.Message):
     BOX_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def box(self) -> Global___Box:
-        """The tight box of alpha > 0 of the subject, before any shadow or background; the same in every mode."""
+        """The tight box of alpha > 0 of the subject, before any shadow, background or crop; the same in every mode. Relative to
+        the picture that came in.
+        """
 
     def __init__(
         self,

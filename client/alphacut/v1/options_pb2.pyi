@@ -83,7 +83,9 @@ class _QualityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Quality.Value
     QUALITY_BEST: _Quality.ValueType  # 3
 
 class Quality(_Quality, metaclass=_QualityEnumTypeWrapper):
-    """Which profile (model, side, post-processing) cuts the picture."""
+    """Which profile (model, side, post-processing) cuts the picture. A profile whose model the server does not serve is refused
+    with INVALID_OPTION; the message names those that are.
+    """
 
 QUALITY_UNSPECIFIED: Quality.ValueType  # 0
 """The profile the server was started with."""
@@ -101,7 +103,7 @@ class _BackgroundFitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Backgro
     BACKGROUND_FIT_UNSPECIFIED: _BackgroundFit.ValueType  # 0
     """The same as BACKGROUND_FIT_NONE."""
     BACKGROUND_FIT_NONE: _BackgroundFit.ValueType  # 1
-    """Own scale, centred; transparent where it does not reach."""
+    """Own scale, centred, cropped; transparent where it does not reach."""
     BACKGROUND_FIT_COVER: _BackgroundFit.ValueType  # 2
     """Scaled to fill the canvas, centred, cropped."""
     BACKGROUND_FIT_CONTAIN: _BackgroundFit.ValueType  # 3
@@ -110,12 +112,14 @@ class _BackgroundFitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Backgro
     """Scaled to the canvas in each direction by itself."""
 
 class BackgroundFit(_BackgroundFit, metaclass=_BackgroundFitEnumTypeWrapper):
-    """How a background picture meets the canvas, which always keeps the main picture's size."""
+    """How a background picture meets the canvas, which always keeps the main picture's size. Centring rounds down: an odd pixel
+    of difference is to the right of and below a smaller background, and is cut off a larger one on the left and above.
+    """
 
 BACKGROUND_FIT_UNSPECIFIED: BackgroundFit.ValueType  # 0
 """The same as BACKGROUND_FIT_NONE."""
 BACKGROUND_FIT_NONE: BackgroundFit.ValueType  # 1
-"""Own scale, centred; transparent where it does not reach."""
+"""Own scale, centred, cropped; transparent where it does not reach."""
 BACKGROUND_FIT_COVER: BackgroundFit.ValueType  # 2
 """Scaled to fill the canvas, centred, cropped."""
 BACKGROUND_FIT_CONTAIN: BackgroundFit.ValueType  # 3
@@ -162,8 +166,8 @@ Global___ShadowType: _TypeAlias = ShadowType  # noqa: Y015
 
 @_typing.final
 class Background(_message.Message):
-    """What lies behind the foreground. Ignored for masks.
-    Not served yet: a call that sets it gets UNIMPLEMENTED naming `background`.
+    """What lies behind the foreground, and behind its shadow. Ignored for masks, a picture unread and unfetched; colour and fit
+    must be right all the same. An empty message is refused.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -172,12 +176,12 @@ class Background(_message.Message):
     COLOR_FIELD_NUMBER: _builtins.int
     FIT_FIELD_NUMBER: _builtins.int
     color: _builtins.str
-    """#rgb, #rrggbb, #rrggbbaa or a CSS colour name."""
+    """#rgb, #rrggbb, #rrggbbaa (alpha last) or a CSS colour name; capitals do not matter."""
     fit: Global___BackgroundFit.ValueType
-    """How a background picture meets the canvas."""
+    """How a background picture meets the canvas. Without effect on a colour. Unset: none."""
     @_builtins.property
     def image(self) -> _image_pb2.ImageSource:
-        """A picture, laid out as `fit` says."""
+        """A picture, laid out as `fit` says. The limits of `ImageSource` hold. Its `name` is not used."""
 
     def __init__(
         self,
@@ -264,10 +268,10 @@ class OutputOptions(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     CROP_FIELD_NUMBER: _builtins.int
     format: _image_pb2.ImageFormat.ValueType
-    """File format. Only PNG is served yet: another value gets UNIMPLEMENTED naming `output.format`."""
+    """File format. Unset: PNG."""
     @_builtins.property
     def crop(self) -> Global___CropToSubject:
-        """Cuts the canvas down to the subject. Not served yet: a call that sets it gets UNIMPLEMENTED naming `output.crop`."""
+        """Cuts the canvas down to the subject. Unset: the canvas keeps the picture's size."""
 
     def __init__(
         self,
@@ -285,13 +289,15 @@ Global___OutputOptions: _TypeAlias = OutputOptions  # noqa: Y015
 
 @_typing.final
 class CropToSubject(_message.Message):
-    """Cuts the canvas down to the subject's box."""
+    """Cuts the finished canvas down to the subject's box, the one of `DetectedObject`, and a margin, which ends at the canvas's
+    edge. Shadow and background stay where they are and are cut, too. Without a subject nothing is cut off.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MARGIN_FIELD_NUMBER: _builtins.int
     margin: _builtins.float
-    """Space left around the box, a share of its longer side, in [0, 1]. Unset or 0: none."""
+    """Space left on every side of the box, a share of its longer side, in [0, 1]. Unset or 0: none."""
     def __init__(
         self,
         *,

@@ -5,11 +5,12 @@ from enum import Enum
 
 from alphacut_server.errors import CorruptImage, ResolutionTooBig
 from alphacut_server.imaging import jpeg, png
+from alphacut_server.imaging.encode import OutputFormat
 from alphacut_server.imaging.exif import UPRIGHT, is_transposed, read_orientation
 
 # Peak resident bytes a pixel, measured with `bench/stages.py --memory --noise` at 4096x4096 (2026-11): 12.5 for the
-# whole way from a JPEG, 15.5 from an RGBA PNG; photos 11.5 and 13.9.
-_FINISH_BYTES_PER_PX = 16
+# whole way from a JPEG to a PNG, 15.5 from an RGBA PNG; photos 11.5 and 13.9. To a WebP it is 30, with a shadow 40.
+_FINISH_BYTES_PER_PX = {OutputFormat.PNG: 16, OutputFormat.JPEG: 16, OutputFormat.WEBP: 40}
 _RGB_BYTES_PER_PX = 3
 _ALPHA_BYTES_PER_PX = 1
 # libjpeg keeps all coefficients of a progressive JPEG, two bytes each.
@@ -71,26 +72,32 @@ def probe_header(content: bytes, max_side_px: int) -> Header:
     return header
 
 
-def picture_bytes(header: Header) -> int:
+def picture_bytes(header: Header, output_format: OutputFormat = OutputFormat.PNG) -> int:
     """Estimate the most memory the picture will occupy at once on its way from bytes to encoded result.
 
-    The larger of two peaks: decoding (the decoder's own store and the result, twice if it must be turned) and
-    finishing (RGB, alpha, cut-out, its BGRA copy, the encoded bytes twice for a moment). Noise that is opaque
-    throughout can take a third more. While it waits for the network a picture holds 3 or 4 bytes a pixel.
+    The larger of two peaks: decoding and finishing (RGB, alpha, cut-out, its BGRA copy, the encoder's own needs, the encoded
+    bytes twice for a moment). Noise that is opaque throughout can take a third more. While it waits for the network a
+    picture holds 3 or 4 bytes a pixel.
     """
-    result = _RGB_BYTES_PER_PX
-    if header.format is PictureFormat.PNG:
-        result += _ALPHA_BYTES_PER_PX
-        store = _PILLOW_BYTES_PER_PX
-    elif header.channels == 4:
-        store = _PILLOW_BYTES_PER_PX
-    else:
-        store = 0
+    pixels = header.width_px * header.height_px
+    return max(decoding_bytes(header), pixels * _FINISH_BYTES_PER_PX[output_format])
+
+
+def decoding_bytes(header: Header) -> int:
+    """Estimate the peak of decoding: the decoder's own store and the result, twice if it must be turned."""
+    result = decoded_bytes_per_px(header)
+    is_pillow_s = header.format is PictureFormat.PNG or header.channels == 4
+    store = _PILLOW_BYTES_PER_PX if is_pillow_s else 0
     if header.is_progressive:
         store += _COEFFICIENT_BYTES * header.channels
     if header.orientation != UPRIGHT:
         store = max(store, result)
-    return header.width_px * header.height_px * max(result + store, _FINISH_BYTES_PER_PX)
+    return header.width_px * header.height_px * (result + store)
+
+
+def decoded_bytes_per_px(header: Header) -> int:
+    """Return what a decoded pixel takes: RGB, and alpha where the format can hold any."""
+    return _RGB_BYTES_PER_PX + (_ALPHA_BYTES_PER_PX if header.format is PictureFormat.PNG else 0)
 
 
 def _probe_jpeg(content: bytes) -> Header:

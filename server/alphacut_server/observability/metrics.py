@@ -24,7 +24,7 @@ SIZE_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256)
 
 
 class ServerMetrics:
-    """Hears everything worth counting: implements CallObserver, BatchObserver and PipelineObserver."""
+    """Hears everything worth counting: implements CallObserver, KeyObserver, KeyFileObserver, BatchObserver, PipelineObserver."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -50,6 +50,17 @@ class ServerMetrics:
             ("code", "reason"),
             registry=registry,
         )
+        self._key_requests = Counter(
+            "alphacut_key_requests",
+            "Calls answered that an API key let in, by the key's name and gRPC status code.",
+            ("key", "code"),
+            registry=registry,
+        )
+        self._keys_stale = Gauge(
+            "alphacut_api_keys_stale",
+            "1 while the file of API keys cannot be used and the keys before it still hold.",
+            registry=registry,
+        )
         stages = Histogram(
             "alphacut_stage_duration_seconds",
             "Time one picture spent in a stage.",
@@ -60,6 +71,7 @@ class ServerMetrics:
         # Finding a labelled child takes longer than counting; the label sets are closed, so the children can be kept.
         self._open_calls_of = cache(self._calls_open.labels)
         self._requests_of = cache(self._requests.labels)
+        self._key_requests_of = cache(self._key_requests.labels)
         self._request_duration_of = cache(self._request_duration.labels)
         self._stage_duration = {stage: stages.labels(stage.value) for stage in Stage}
         self._queue_delay = Histogram(
@@ -140,6 +152,20 @@ class ServerMetrics:
             self._dropped.labels(reason.lower()).inc()
         elif code == "CANCELLED":
             self._dropped.labels("cancelled").inc()
+
+    def keys_loaded(self, names: Sequence[str]) -> None:
+        """These API keys hold; those that went keep their counts."""
+        self._keys_stale.set(0)
+        for name in names:
+            self._key_requests_of(name, "OK")
+
+    def keys_rejected(self) -> None:
+        """The file of API keys cannot be used as it is."""
+        self._keys_stale.set(1)
+
+    def key_used(self, key: str, code: str) -> None:
+        """A call with this key was answered."""
+        self._key_requests_of(key, code).inc()
 
     def batch_dispatched(self, key: Hashable, queue_delays_s: Sequence[float]) -> None:
         """A batch goes to the device."""

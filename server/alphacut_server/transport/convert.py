@@ -1,13 +1,29 @@
 """Protobuf ↔ the pipeline's plain data. A field set that is not served is refused by name, never silently ignored."""
 
+import math
+
 from alphacut.v1 import background_removal_service_pb2 as service_pb2
 from alphacut.v1 import image_pb2, options_pb2
 from alphacut_server.batching.policy import Priority
 from alphacut_server.errors import InvalidOption, NotImplementedYet, SourceMissing
+from alphacut_server.imaging.background import Fit
 from alphacut_server.imaging.box import PixelBox
-from alphacut_server.pipeline.types import CutoutRequest, CutoutResult, Mode
+from alphacut_server.imaging.colour_names import Colour, parse_colour
+from alphacut_server.imaging.encode import OutputFormat
+from alphacut_server.pipeline.types import (
+    AS_IT_IS,
+    MAX_NAME_LENGTH,
+    CutoutRequest,
+    CutoutResult,
+    Mode,
+    Output,
+    PictureBehind,
+    Source,
+    Url,
+)
+from alphacut_server.settings import Profile
 
-MAX_NAME_LENGTH = 1024
+MAX_URL_LENGTH = 8192
 
 MODES = {
     options_pb2.MODE_UNSPECIFIED: Mode.FG_IMAGE,
@@ -27,55 +43,127 @@ PRIORITIES = {
     options_pb2.PRIORITY_BULK: Priority.BULK,
 }
 
-SERVED_FORMATS = (image_pb2.IMAGE_FORMAT_UNSPECIFIED, image_pb2.IMAGE_FORMAT_PNG)
+PROFILES = {
+    options_pb2.QUALITY_UNSPECIFIED: None,
+    options_pb2.QUALITY_FAST: Profile.FAST,
+    options_pb2.QUALITY_BALANCED: Profile.BALANCED,
+    options_pb2.QUALITY_BEST: Profile.BEST,
+}
+
+FITS = {
+    options_pb2.BACKGROUND_FIT_UNSPECIFIED: Fit.NONE,
+    options_pb2.BACKGROUND_FIT_NONE: Fit.NONE,
+    options_pb2.BACKGROUND_FIT_COVER: Fit.COVER,
+    options_pb2.BACKGROUND_FIT_CONTAIN: Fit.CONTAIN,
+    options_pb2.BACKGROUND_FIT_STRETCH: Fit.STRETCH,
+}
+
+FORMATS = {
+    image_pb2.IMAGE_FORMAT_UNSPECIFIED: OutputFormat.PNG,
+    image_pb2.IMAGE_FORMAT_PNG: OutputFormat.PNG,
+    image_pb2.IMAGE_FORMAT_WEBP: OutputFormat.WEBP,
+    image_pb2.IMAGE_FORMAT_JPEG: OutputFormat.JPEG,
+}
+
+FORMAT_VALUES = {
+    OutputFormat.PNG: image_pb2.IMAGE_FORMAT_PNG,
+    OutputFormat.WEBP: image_pb2.IMAGE_FORMAT_WEBP,
+    OutputFormat.JPEG: image_pb2.IMAGE_FORMAT_JPEG,
+}
 
 
 def to_request(
     message: service_pb2.RemoveBackgroundRequest, client: str, default_priority: Priority
 ) -> CutoutRequest:
     """Return the call as the pipeline takes it. Raises SourceMissing, InvalidOption, NotImplementedYet."""
-    _refuse_unserved(message)
-    image = message.image
-    if image.WhichOneof("source") != "content":
-        raise SourceMissing("The request holds no picture: set image.content.")
-    if len(image.name) > MAX_NAME_LENGTH:
-        raise InvalidOption("image.name", f"image.name may have at most {MAX_NAME_LENGTH} characters.")
+    if message.HasField("shadow"):
+        raise NotImplementedYet("shadow")
+    if not _has_source(message.image, "image"):
+        raise SourceMissing("The request holds no picture: set image.content or image.url.")
     if message.mode not in MODES:
         raise InvalidOption("mode", f"mode {message.mode} is unknown; ListModes names them.")
     if message.priority != options_pb2.PRIORITY_UNSPECIFIED and message.priority not in PRIORITIES:
         raise InvalidOption("priority", f"priority {message.priority} is unknown.")
+    if message.quality not in PROFILES:
+        raise InvalidOption("quality", f"quality {message.quality} is unknown.")
+    mode = MODES[message.mode]
     return CutoutRequest(
-        content=image.content,
-        name=image.name,
-        mode=MODES[message.mode],
+        source=_to_source(message.image),
+        name=message.image.name,
+        mode=mode,
         model=message.model,
         priority=PRIORITIES.get(message.priority, default_priority),
         client=client,
+        profile=PROFILES[message.quality],
+        background=_to_background(message.background, mode) if message.HasField("background") else None,
+        output=_to_output(message.output) if message.HasField("output") else AS_IT_IS,
     )
 
 
-def _refuse_unserved(message: service_pb2.RemoveBackgroundRequest) -> None:
-    if message.image.WhichOneof("source") == "url":
-        raise NotImplementedYet("image.url")
-    if message.quality != options_pb2.QUALITY_UNSPECIFIED:
-        raise NotImplementedYet("quality")
-    for field in ("background", "shadow"):
-        if message.HasField(field):
-            raise NotImplementedYet(field)
-    if message.output.format not in SERVED_FORMATS:
-        raise NotImplementedYet("output.format")
-    if message.output.HasField("crop"):
-        raise NotImplementedYet("output.crop")
+def _has_source(image: image_pb2.ImageSource, field: str) -> bool:
+    """Tell whether there is a file, even an empty one, or a URL that is not empty. Raises InvalidOption."""
+    if len(image.name) > MAX_NAME_LENGTH:
+        raise InvalidOption(f"{field}.name", f"{field}.name may have at most {MAX_NAME_LENGTH} characters.")
+    if len(image.url) > MAX_URL_LENGTH:
+        raise InvalidOption(f"{field}.url", f"{field}.url may have at most {MAX_URL_LENGTH} characters.")
+    return image.HasField("content") or bool(image.url)
+
+
+def _to_source(image: image_pb2.ImageSource) -> Source:
+    return image.content if image.HasField("content") else Url(image.url)
+
+
+def _to_background(background: options_pb2.Background, mode: Mode) -> Colour | PictureBehind | None:
+    """Return what lies behind; None for a mask, whose background's file is not even read, though its options must be right."""
+    if background.fit not in FITS:
+        raise InvalidOption("background.fit", f"background.fit {background.fit} is unknown.")
+    colour = _to_colour(background.color) if background.HasField("color") else None
+    if colour is None:
+        if not background.HasField("image"):
+            raise InvalidOption(
+                "background", "background is empty: set background.image or background.color."
+            )
+        if not _has_source(background.image, "background.image"):
+            raise InvalidOption(
+                "background.image",
+                "background.image holds no picture: set background.image.content or background.image.url.",
+            )
+    if mode is Mode.FG_MASK:
+        return None
+    return colour or PictureBehind(_to_source(background.image), FITS[background.fit])
+
+
+def _to_colour(text: str) -> Colour:
+    try:
+        return parse_colour(text)
+    except ValueError:
+        raise InvalidOption(
+            "background.color",
+            "background.color must be #rgb, #rrggbb, #rrggbbaa or the name of a CSS colour.",
+        ) from None
+
+
+def _to_output(output: options_pb2.OutputOptions) -> Output:
+    if output.format not in FORMATS:
+        raise InvalidOption("output.format", f"output.format {output.format} is unknown.")
+    margin = None
+    if output.HasField("crop"):
+        margin = output.crop.margin
+        if not (math.isfinite(margin) and 0 <= margin <= 1):
+            raise InvalidOption(
+                "output.crop.margin", "output.crop.margin must be from 0 to 1, a share of the longer side."
+            )
+    return Output(FORMATS[output.format], margin)
 
 
 def to_response(result: CutoutResult) -> service_pb2.RemoveBackgroundResponse:
     """Return the answer as it travels."""
     response = service_pb2.RemoveBackgroundResponse(
         image=image_pb2.OutputImage(
-            content=result.content,
-            format=image_pb2.IMAGE_FORMAT_PNG,
-            width=result.width_px,
-            height=result.height_px,
+            content=result.image.content,
+            format=FORMAT_VALUES[result.image.format],
+            width=result.image.width_px,
+            height=result.image.height_px,
         ),
         name=result.name,
         md5=result.md5,

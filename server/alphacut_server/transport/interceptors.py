@@ -1,10 +1,10 @@
-"""Around every call of our service: request id, metrics, one log line, and the last catch that turns errors into statuses."""
+"""Around every call of our service: request id, key, metrics, a log line, and the last catch that turns errors into statuses."""
 
 from __future__ import annotations  # grpc's classes are generic in their stubs only
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias
 
@@ -13,6 +13,8 @@ from google.protobuf.message import Message
 
 from alphacut_server.deadline import Clock
 from alphacut_server.errors import AlphacutError, InternalFault
+from alphacut_server.key_file import ApiKey
+from alphacut_server.transport.keys import KeyCheck
 from alphacut_server.transport.status import DETAILS_KEY, RpcFailure, to_failure
 from alphacut_service.logs import adopt_request_id
 from alphacut_service.logs import request_id as request_id_var
@@ -43,13 +45,20 @@ class CallObserver(Protocol):
 class Call:
     """What is known of the call in whose context this runs."""
 
-    __slots__ = ("client", "method", "mode", "request_id")
+    __slots__ = ("client", "key", "method", "mode", "request_id")
 
     def __init__(self, method: str, client: str, request_id: str) -> None:
         self.method = method
         self.client = client
         self.request_id = request_id
         self.mode = ""
+        self.key: ApiKey | None = None
+        """The key it was let in by; None while that is not known, and on an open server."""
+
+    def let_in_by(self, key: ApiKey) -> None:
+        """Count the call against the key's holder from now on, wherever it comes from."""
+        self.key = key
+        self.client = key.name
 
 
 _current: ContextVar[Call] = ContextVar("alphacut_call")
@@ -75,6 +84,8 @@ class CallLog:
     def log(error: AlphacutError, failure: RpcFailure) -> None:
         """Log a failure: ours with the cause, the caller's at DEBUG."""
         fields = {"code": failure.code.name, "reason": error.reason.value}
+        if (key := current_call().key) is not None:
+            fields["key_name"] = key.name
         if isinstance(error, InternalFault):
             logger.error("call_failed", extra=fields, exc_info=error.__cause__ or error)
         else:
@@ -85,12 +96,13 @@ class LastCatch:
     """The outermost wrapper of every method of our service.
 
     It wraps the methods once, when the service is registered. A grpc.aio interceptor would do the same work for every call, and
-    costs a tenth of a millisecond of it.
+    costs a tenth of a millisecond of it. `keys` is None on an open server; a stream is asked for its key once, when it begins.
     """
 
-    def __init__(self, observer: CallObserver, clock: Clock) -> None:
+    def __init__(self, observer: CallObserver, clock: Clock, keys: KeyCheck | None = None) -> None:
         self._observer = observer
         self._clock = clock
+        self._keys = keys
         self._open = 0
         self._all_answered = asyncio.Event()
         self._all_answered.set()
@@ -106,9 +118,11 @@ class LastCatch:
 
     def wrap(self, method: str, behave: Callable[..., Any]) -> Callable[..., Any]:
         """Return `behave`, a coroutine function (request, context), guarded."""
+        keys = self._keys
 
         async def guarded(request: Message | AsyncIterator[Message], context: Context) -> Message | None:
-            call = Call(method, client_of(context.peer()), adopt_request_id(_given_id(context)))
+            metadata = context.invocation_metadata() or ()
+            call = Call(method, client_of(context.peer()), adopt_request_id(_given_id(metadata)))
             _current.set(call)
             request_id_var.set(call.request_id)
             context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
@@ -118,6 +132,8 @@ class LastCatch:
             self._all_answered.clear()
             code, reason = grpc.StatusCode.OK, ""
             try:
+                if keys is not None:
+                    call.let_in_by(keys.admit(metadata))
                 return await behave(request, context)  # type: ignore[no-any-return]  # the stubs say Any
             except asyncio.CancelledError:
                 code = grpc.StatusCode.CANCELLED
@@ -135,6 +151,8 @@ class LastCatch:
                     self._all_answered.set()
                 seconds = self._clock.now() - started_s
                 self._observer.call_ended(method, call.mode, code.name, reason, seconds)
+                if keys is not None:
+                    keys.ended(call.key, method, code.name)
 
         return guarded
 
@@ -165,8 +183,8 @@ def client_of(peer: str) -> str:
     return address.rpartition(":")[0] if kind in ("ipv4", "ipv6") else kind
 
 
-def _given_id(context: Context) -> str:
-    for name, value in context.invocation_metadata() or ():
+def _given_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    for name, value in metadata:
         if name == REQUEST_ID_KEY:
             return value if isinstance(value, str) else ""
     return ""

@@ -1,9 +1,10 @@
 """The service's methods, a few lines each: convert, hand to the pipeline, convert back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeVar
 
 import grpc
 
@@ -15,10 +16,19 @@ from alphacut_server.errors import InvalidOption, ModelNotReady, QueueFull
 from alphacut_server.pipeline.cutout import Pipeline
 from alphacut_server.pipeline.types import CutoutRequest, CutoutResult
 from alphacut_server.transport.convert import MODE_DESCRIPTIONS, MODES, to_request, to_response
-from alphacut_server.transport.interceptors import CallLog, Context, LastCatch, current_call, one_of_ours
+from alphacut_server.transport.interceptors import (
+    Call,
+    CallLog,
+    Context,
+    LastCatch,
+    current_call,
+    one_of_ours,
+)
 from alphacut_server.transport.status import to_failure
 
 MAX_STREAM_ID_LENGTH = 256
+
+DoneT = TypeVar("DoneT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +137,9 @@ class BackgroundRemovalServicer(service_pb2_grpc.BackgroundRemovalServiceService
         self, request: service_pb2.RemoveBackgroundRequest, context: Context
     ) -> service_pb2.RemoveBackgroundResponse:
         """Cut one picture."""
-        cut = to_request(request, current_call().client, Priority.INTERACTIVE)
-        current_call().mode = cut.mode.value
+        call = current_call()
+        cut = _as_allowed(to_request(request, call.client, Priority.INTERACTIVE), call)
+        call.mode = cut.mode.value
         timeout_s = self._timeouts.of_call(context.time_remaining())
         result = await self._served().pipeline.cut(cut, Deadline.after(timeout_s, self._clock))
         return to_response(result)
@@ -167,7 +178,8 @@ class BackgroundRemovalServicer(service_pb2_grpc.BackgroundRemovalServiceService
         try:
             if len(message.id) > MAX_STREAM_ID_LENGTH:
                 raise InvalidOption("id", f"id may have at most {MAX_STREAM_ID_LENGTH} characters.")
-            cut = to_request(message.request, current_call().client, Priority.BULK)
+            call = current_call()
+            cut = _as_allowed(to_request(message.request, call.client, Priority.BULK), call)
             own = Deadline.after(self._timeouts.default_s, self._clock)
             result = await self._cut_patiently(cut, min(own, stream_deadline, key=lambda one: one.at_s))
         except Exception as error:  # noqa: BLE001  the last catch again, for one picture: its neighbours go on
@@ -181,9 +193,16 @@ class BackgroundRemovalServicer(service_pb2_grpc.BackgroundRemovalServiceService
 
     async def _cut_patiently(self, cut: CutoutRequest, deadline: Deadline) -> CutoutResult:
         """Cut, waiting for a place: a stream has flow control, so a full queue slows it down instead of failing it."""
+        pipeline = self._served().pipeline
+        # Fetched but once, however often a place has to be asked for.
+        files = await self._patiently(partial(pipeline.fetch, cut, deadline), deadline)
+        return await self._patiently(partial(pipeline.cut, cut, deadline, files), deadline)
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[DoneT]], deadline: Deadline) -> DoneT:
+        """Try until there is room, or until the deadline would pass before the next attempt."""
         while True:
             try:
-                return await self._served().pipeline.cut(cut, deadline)
+                return await attempt()
             except QueueFull as full:
                 if deadline.remaining_s(self._clock.now()) <= full.retry_after_s:
                     raise
@@ -194,6 +213,13 @@ class BackgroundRemovalServicer(service_pb2_grpc.BackgroundRemovalServiceService
         if served is None:
             raise ModelNotReady("The model is being loaded; try again in a moment.", 1.0)
         return served
+
+
+def _as_allowed(cut: CutoutRequest, call: Call) -> CutoutRequest:
+    """Return the request with the priority that the call's key allows."""
+    if call.key is None or not call.key.is_bulk:
+        return cut
+    return replace(cut, priority=Priority.BULK)
 
 
 def add_to(server: grpc.aio.Server, servicer: BackgroundRemovalServicer, guard: LastCatch) -> None:

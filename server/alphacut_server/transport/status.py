@@ -18,6 +18,7 @@ from alphacut_server.errors import (
     ModelNotReady,
     NotImplementedYet,
     Overloaded,
+    Unauthenticated,
     UnknownModel,
 )
 
@@ -29,6 +30,7 @@ CODES: dict[type[AlphacutError], grpc.StatusCode] = {
     AlphacutError: grpc.StatusCode.INTERNAL,
     InvalidInput: grpc.StatusCode.INVALID_ARGUMENT,
     NotImplementedYet: grpc.StatusCode.UNIMPLEMENTED,
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     UnknownModel: grpc.StatusCode.INVALID_ARGUMENT,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Draining: grpc.StatusCode.UNAVAILABLE,

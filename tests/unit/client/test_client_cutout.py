@@ -2,14 +2,15 @@
 
 import os
 import stat
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from alphacut import Cutout, ImageFormat, Mode
-from alphacut.v1 import options_pb2
-from support.fake_service import make_png
+from alphacut.v1 import image_pb2, options_pb2
+from support.fake_service import make_file, make_png
 
 CONTENT = make_png(b"picture")
 
@@ -99,6 +100,48 @@ def test_mask_has_one_channel() -> None:
 
     assert mask.to_numpy().shape == (3, 4)
     assert mask.to_pil().mode == "L"
+
+
+@pytest.mark.parametrize("alpha", [128, 255])
+@pytest.mark.parametrize(
+    ("image_format", "mode", "expected"),
+    [
+        (ImageFormat.PNG, Mode.FG_IMAGE, "RGBA"),
+        (ImageFormat.WEBP, Mode.FG_IMAGE, "RGBA"),
+        (ImageFormat.JPEG, Mode.FG_IMAGE, "RGB"),
+        (ImageFormat.PNG, Mode.FG_MASK, "L"),
+        (ImageFormat.WEBP, Mode.FG_MASK, "L"),
+        (ImageFormat.JPEG, Mode.FG_MASK, "L"),
+    ],
+)
+def test_layout_depends_on_mode_and_format_alone(
+    image_format: ImageFormat, mode: Mode, expected: str, alpha: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WebP drops an opaque alpha and keeps no grey; the views give what they promise all the same, by either library."""
+    numbers = {ImageFormat.PNG: image_pb2.IMAGE_FORMAT_PNG, ImageFormat.WEBP: image_pb2.IMAGE_FORMAT_WEBP}
+    mode_number = options_pb2.MODE_FG_MASK if mode is Mode.FG_MASK else options_pb2.MODE_FG_IMAGE
+    number = numbers.get(image_format, image_pb2.IMAGE_FORMAT_JPEG)
+    cutout = Cutout(make_file(b"picture", mode_number, number, alpha=alpha), image_format, mode, 4, 3)
+
+    image, array = cutout.to_pil(), cutout.to_numpy()
+    with monkeypatch.context() as without_pillow:
+        without_pillow.setitem(sys.modules, "PIL", None)
+        by_opencv = cutout.to_numpy()
+
+    assert image.mode == expected
+    assert array.shape == ((3, 4) if expected == "L" else (3, 4, len(expected)))
+    assert np.array_equal(array, np.asarray(image))
+    assert np.array_equal(array, by_opencv)
+    assert array.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("image_format", "suffix"),
+    [(ImageFormat.PNG, ".png"), (ImageFormat.WEBP, ".webp"), (ImageFormat.JPEG, ".jpg")],
+)
+def test_cutout_knows_how_its_file_ends(image_format: ImageFormat, suffix: str) -> None:
+    """A caller who asked for a format need not know its ending."""
+    assert Cutout(b"", image_format, Mode.FG_IMAGE, 4, 3).suffix == suffix
 
 
 def test_repr_shows_no_bytes() -> None:

@@ -31,7 +31,7 @@ def test_path_is_read_and_names_the_picture(tmp_path: Path, kind: type[str] | ty
 
     picture = load_picture(kind(path))
 
-    assert (picture.content, picture.url, picture.name) == (b"jpeg bytes", "", "photo.jpg")
+    assert (picture.content, picture.url, picture.name) == (b"jpeg bytes", None, "photo.jpg")
 
 
 def test_name_of_bytes_that_are_no_text_can_be_sent(tmp_path: Path) -> None:

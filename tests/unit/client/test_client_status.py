@@ -29,6 +29,7 @@ CODES = {
     "RESOURCE_EXHAUSTED": "OVERLOADED",
     "UNAVAILABLE": "DRAINING MODEL_NOT_READY",
     "DEADLINE_EXCEEDED": "DEADLINE",
+    "UNAUTHENTICATED": "UNAUTHENTICATED",
     "INTERNAL": "ENGINE_FAILED MODEL_CORRUPT INTERNAL",
 }
 REASONS = [(reason, grpc.StatusCode[code]) for code, reasons in CODES.items() for reason in reasons.split()]

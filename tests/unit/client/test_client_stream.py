@@ -75,8 +75,8 @@ def test_answers_out_of_order_find_their_pictures(server: FakeServer, collect: C
 
 
 @both
-def test_streams_are_bulk_unless_told(server: FakeServer, collect: Collect) -> None:
-    """The priority and the other options ride on each picture."""
+def test_options_ride_on_each_picture(server: FakeServer, collect: Collect) -> None:
+    """Model and priority are sent with each; a priority left open is the server's, which takes streams for bulk."""
     seen: list[StreamRequest] = []
 
     def look(requests: Iterator[StreamRequest], context: Context) -> Iterator[StreamResponse]:
@@ -89,7 +89,7 @@ def test_streams_are_bulk_unless_told(server: FakeServer, collect: Collect) -> N
     collect(server, make_pictures(1), priority=Priority.INTERACTIVE)
 
     assert [each.request.priority for each in seen] == [
-        options_pb2.PRIORITY_BULK,
+        options_pb2.PRIORITY_UNSPECIFIED,
         options_pb2.PRIORITY_INTERACTIVE,
     ]
     assert seen[0].request.model == "m"

@@ -8,24 +8,18 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.types import Message, Receive, Scope, Send
 
-from alphacut_gateway.app import create_app
+from alphacut.errors import MessageTooLarge, Overloaded
+from alphacut_gateway.http_protocol import CROWDED
 from alphacut_gateway.metrics import Metrics
 from alphacut_gateway.middleware import LastCatch, ObserveRequests
 from alphacut_gateway.traffic import Traffic
 from alphacut_service.logs import request_id
-from support.gateway_backend import FakeBackend
+from support.gateway_backend import FakeBackend, gateway_app
 
 
-def client_of(
-    backend: FakeBackend, registry: CollectorRegistry | None = None, traffic: Traffic | None = None
-) -> httpx.AsyncClient:
+def client_of(backend: FakeBackend, registry: CollectorRegistry | None = None) -> httpx.AsyncClient:
     """Return an HTTP client of a gateway before the backend."""
-    app = create_app(
-        backend=backend,
-        traffic=traffic or Traffic(),
-        metrics=Metrics(registry or CollectorRegistry()),
-        ready_timeout_s=0.5,
-    )
+    app = gateway_app(backend, registry=registry)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://gateway")
 
 
@@ -156,3 +150,61 @@ async def test_browsers_may_read_the_request_id() -> None:
         response = await client.get("/v1/modes", headers={"Origin": "https://shop.example"})
 
     assert "X-Request-Id" in response.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "failure", "status"),
+    [
+        ("GET", "/v1/modes", None, 200),
+        ("GET", "/no/such/path", None, 404),
+        ("PUT", "/v1/results", None, 405),
+        ("POST", "/v1/results", None, 422),
+        ("GET", "/v1/modes", Overloaded("full"), 503),
+        ("GET", "/v1/modes", MessageTooLarge("too large"), 413),
+        ("GET", "/v1/modes", RuntimeError("bug"), 500),
+    ],
+)
+async def test_every_answer_can_be_read_by_a_page_and_taken_for_nothing_else(
+    method: str, path: str, failure: Exception | None, status: int
+) -> None:
+    """Or a page would see a network error where it should see what to do; nothing is guessed, nothing is stored."""
+    async with client_of(FakeBackend(failure=failure)) as client:
+        response = await client.request(method, path, headers={"Origin": "https://shop.example"})
+
+    assert response.status_code == status
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["timing-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/results", "/img-bg-removal/v1/general/results", "/no/such/path"])
+async def test_preflight_is_answered_for_any_path(path: str) -> None:
+    """A browser asks before it knows whether there is anything."""
+    asked = {
+        "Origin": "https://shop.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "x-rapidapi-key, x-request-id",
+    }
+    async with client_of(FakeBackend()) as client:
+        response = await client.options(path, headers=asked)
+
+    assert response.status_code == 200
+    assert "POST" in response.headers["access-control-allow-methods"]
+    assert response.headers["x-request-id"]
+
+
+async def test_connection_beyond_the_limit_is_refused_but_for_probes() -> None:
+    """As 503 with when to return; a probe that fails would have the process restarted for being busy."""
+    app = gateway_app(FakeBackend())
+
+    async def crowded(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "state": {CROWDED: True}}, receive, send)
+
+    transport = httpx.ASGITransport(app=crowded)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        refused, probe = await client.get("/v1/version"), await client.get("/livez")
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert refused.headers["connection"] == "close"
+    assert probe.status_code == 200

@@ -1,33 +1,22 @@
 """What each path answers."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 
 from alphacut.errors import Overloaded
-from alphacut_gateway.app import create_app
-from alphacut_gateway.metrics import Metrics
 from alphacut_gateway.traffic import Phase, Traffic
-from support.gateway_backend import FakeBackend, unreachable
+from support.gateway_backend import FakeBackend, calling, gateway_app, unreachable
 
 PREFIXES = ("", "/img-bg-removal")
 
 
-@asynccontextmanager
-async def gateway(backend: FakeBackend, traffic: Traffic | None = None) -> AsyncIterator[httpx.AsyncClient]:
+def gateway(
+    backend: FakeBackend, traffic: Traffic | None = None
+) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     """Give an HTTP client of a gateway before the backend."""
-    app = create_app(
-        backend=backend,
-        traffic=traffic or Traffic(),
-        metrics=Metrics(CollectorRegistry()),
-        ready_timeout_s=0.5,
-    )
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-        yield client
+    return calling(gateway_app(backend, traffic=traffic))
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -165,17 +154,6 @@ async def test_wrong_method_is_405_json_with_what_is_allowed() -> None:
     assert "GET" in response.headers["allow"]
 
 
-@pytest.mark.parametrize("path", ["/", "/img-bg-removal/"])
-async def test_home_says_what_this_is(path: str) -> None:
-    """A person who opens the address finds the links."""
-    async with gateway(FakeBackend()) as client:
-        response = await client.get(path)
-
-    assert response.status_code == 200
-    assert response.headers["content-type"].startswith("text/html")
-    assert 'href="v1/modes"' in response.text
-
-
 async def test_request_id_reaches_the_server_and_comes_back() -> None:
     """One id joins the caller's, the gateway's and the server's logs."""
     backend = FakeBackend()
@@ -183,4 +161,34 @@ async def test_request_id_reaches_the_server_and_comes_back() -> None:
         response = await client.get("/v1/version", headers={"X-Request-Id": "order-17"})
 
     assert response.headers["x-request-id"] == "order-17"
-    assert backend.carried == [(("x-request-id", "order-17"),)]
+    assert backend.carried == [[("x-request-id", "order-17")]]
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/version", "/v1/modes", "/livez", "/docs", "/openapi.json"])
+async def test_head_is_get_without_the_body(path: str) -> None:
+    """Monitors ask that way."""
+    async with gateway(FakeBackend()) as client:
+        get, head = await client.get(path), await client.head(path)
+
+    assert head.status_code == 200
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert head.headers["content-length"] == get.headers["content-length"]
+
+
+async def test_slash_at_the_end_is_another_path() -> None:
+    """No redirect: it would be made of the Host header, and a form would be lost on the way."""
+    async with gateway(FakeBackend()) as client:
+        response = await client.get("/v1/version/")
+
+    assert response.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/version?api_key=k1", "/img-bg-removal/v1/modes?api_key=k1"])
+async def test_key_goes_with_every_call(path: str) -> None:
+    """The server decides what needs one."""
+    backend = FakeBackend()
+    async with gateway(backend) as client:
+        await client.get(path)
+
+    ((_, key),) = backend.carried
+    assert key == ("x-api-key", "k1")

@@ -1,6 +1,7 @@
 """The gateway as a process: ports, signals, exit."""
 
 import asyncio
+import http.client
 import json
 import logging
 import os
@@ -85,6 +86,50 @@ async def test_metrics_are_on_their_own_port() -> None:
     assert live.status_code == 200
     assert 'alphacut_gateway_requests_total{code="200",method="GET",route="livez"} 1.0' in there.text
     assert here.status_code == 404
+
+
+@pytest.mark.slow
+async def test_oversized_upload_is_answered_and_the_room_is_told() -> None:
+    """The process is wired: the limit holds, the answer is read behind 40 MiB of body, the metrics know the room."""
+    metrics_port = free_port()
+    running, address = await start(
+        GatewaySection(http_port=0, metrics_port=metrics_port, target=NO_SERVER, drain_delay_ms=1)
+    )
+
+    def send() -> int:
+        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=30)
+        connection.request(
+            "POST", "/v1/results", bytes(40 << 20), {"Content-Type": "multipart/form-data; boundary=b"}
+        )
+        with connection.getresponse() as response:
+            return response.status
+
+    status = await asyncio.to_thread(send)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        metrics = await client.get(f"http://127.0.0.1:{metrics_port}/metrics")
+    signal_self(signal.SIGTERM)
+    await running
+
+    assert status == 413
+    assert "alphacut_gateway_inflight_bytes 0.0" in metrics.text
+    assert "alphacut_gateway_waiting_requests 0.0" in metrics.text
+
+
+@pytest.mark.slow
+async def test_silent_connection_is_closed_as_the_setting_says() -> None:
+    """The process serves with connections of its own kind."""
+    running, address = await start(
+        GatewaySection(http_port=0, metrics_port=0, target=NO_SERVER, header_timeout_ms=100, drain_delay_ms=1)
+    )
+    reader, writer = await asyncio.open_connection(*address.removeprefix("http://").split(":"))
+
+    async with asyncio.timeout(30):
+        received = await reader.read()
+    writer.close()
+    signal_self(signal.SIGTERM)
+    await running
+
+    assert received == b""
 
 
 async def test_taken_http_port_is_told() -> None:

@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from starlette.datastructures import Headers
 
-from alphacut_gateway.settings import GatewaySection, load
+from alphacut_gateway.http_protocol import ConnectionLimits
+from alphacut_gateway.intake import BodyLimits, room_needed
+from alphacut_gateway.room import RoomLimits
+from alphacut_gateway.serving import body_limits, connection_limits, room_limits
+from alphacut_gateway.settings import MIN_INFLIGHT_BYTES, GatewaySection, load
 from alphacut_service.settings import SettingsError
 
 
@@ -45,6 +50,37 @@ def test_variables_of_the_server_are_no_surprise() -> None:
     loaded = load([], {"ALPHACUT_BATCHING_MAX_QUEUE": "100", "ALPHACUT_METRICS_PORT": "1"})
 
     assert loaded.warnings == ()
+
+
+def test_smallest_room_holds_the_largest_request() -> None:
+    """No setting makes a request of the allowed size impossible, whether it tells its length or not."""
+    limits = body_limits(GatewaySection())
+
+    declared = room_needed(Headers({"content-length": "33554432"}), limits)
+    chunked = room_needed(Headers({"transfer-encoding": "chunked"}), limits)
+
+    assert max(declared, chunked) <= MIN_INFLIGHT_BYTES
+
+
+def test_settings_reach_the_limits_in_their_units() -> None:
+    """Milliseconds outside are seconds inside."""
+    section = GatewaySection(
+        upload_timeout_ms=2000,
+        upload_grace_ms=3000,
+        min_upload_bytes_per_s=4,
+        max_inflight_bytes=MIN_INFLIGHT_BYTES,
+        max_waiting=6,
+        room_timeout_ms=7000,
+        header_timeout_ms=8000,
+        send_timeout_ms=9000,
+        max_connections=10,
+    )
+
+    assert body_limits(section) == BodyLimits(upload_timeout_s=2, grace_s=3, min_bytes_per_s=4)
+    assert room_limits(section) == RoomLimits(max_bytes=MIN_INFLIGHT_BYTES, max_waiting=6, timeout_s=7)
+    assert connection_limits(section) == ConnectionLimits(
+        header_timeout_s=8, send_timeout_s=9, max_connections=10
+    )
 
 
 def test_half_a_client_certificate_is_refused() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from alphacut import errors
 from alphacut.errors import AlphacutError
-from alphacut_gateway.status import answer_to, retry_after
+from alphacut_gateway.status import answer_to, failure_of, retry_after
 
 
 def every_error() -> Iterator[type[AlphacutError]]:
@@ -79,3 +79,62 @@ def test_servers_words_about_the_request_reach_the_caller() -> None:
 def test_retry_after_is_rounded_up_to_whole_seconds(delay_s: float | None, header: str) -> None:
     """Never 0, which would invite a storm."""
     assert retry_after(delay_s) == header
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (errors.ImageNotLoadable("words"), "Can not load image."),
+        (errors.InvalidImage("a reason of a newer server"), "Can not load image."),
+        (
+            errors.ResolutionTooBig("w", metadata={"width": "6000", "height": "4000", "limit": "4096"}),
+            "Resolution is too big: 6000x4000. Max allowed resolution: 4096x4096.",
+        ),
+        (
+            errors.ImageTooLarge("w", metadata={"size": "18140365", "limit": "16777216"}),
+            "File size is too big: 17.3Mb. Max allowed size: 16Mb.",
+        ),
+        (
+            errors.ImageTooLarge("w", metadata={"size": "16777216", "limit": "16777216"}),
+            "File size is too big: 16.0Mb. Max allowed size: 16Mb.",
+        ),
+        (errors.UrlNotFetched("words"), "Can not load image from url."),
+        (errors.BackgroundNotLoadable("words"), "Can not load background image."),
+        (errors.ServerFault("stack of secrets"), "Processing failed"),
+        (errors.EngineFailed("boom"), "Processing failed"),
+        (AlphacutError("a status nobody thought of"), "Processing failed"),
+    ],
+)
+def test_picture_fails_in_the_documented_words(error: AlphacutError, sentence: str) -> None:
+    """Callers compare them; the figures are the server's."""
+    assert failure_of(error) == sentence
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        errors.MessageTooLarge,
+        errors.InvalidOption,
+        errors.UnknownModel,
+        errors.NotServed,
+        errors.Unauthenticated,
+        errors.PermissionDenied,
+        errors.Overloaded,
+        errors.Draining,
+        errors.ModelNotReady,
+        errors.DeadlineExceeded,
+        errors.Cancelled,
+    ],
+)
+def test_failed_call_is_no_failed_picture(kind: type[AlphacutError]) -> None:
+    """The same picture may be cut another time, or with another key or parameter."""
+    assert failure_of(kind("words")) is None
+
+
+@pytest.mark.parametrize("metadata", [{}, {"size": "many", "limit": "few"}])
+@pytest.mark.parametrize("kind", [errors.ResolutionTooBig, errors.ImageTooLarge])
+def test_failure_without_figures_has_words_all_the_same(
+    kind: type[AlphacutError], metadata: dict[str, str]
+) -> None:
+    """A server of another version may not tell them."""
+    assert failure_of(kind("words", metadata=metadata)) == "Can not load image."

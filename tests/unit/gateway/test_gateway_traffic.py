@@ -2,13 +2,8 @@
 
 import asyncio
 
-import httpx
-from prometheus_client import CollectorRegistry
-
-from alphacut_gateway.app import create_app
-from alphacut_gateway.metrics import Metrics
 from alphacut_gateway.traffic import Phase, Traffic
-from support.gateway_backend import FakeBackend
+from support.gateway_backend import FakeBackend, calling, gateway_app
 
 
 async def test_idle_gateway_drains_at_once() -> None:
@@ -25,10 +20,7 @@ async def test_request_in_work_is_answered_during_the_drain() -> None:
     """The drain waits for what it has, and ends when the last answer is out."""
     traffic = Traffic()
     backend = FakeBackend(hold=True)
-    app = create_app(
-        backend=backend, traffic=traffic, metrics=Metrics(CollectorRegistry()), ready_timeout_s=1
-    )
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://gateway") as client:
+    async with calling(gateway_app(backend, traffic=traffic)) as client:
         asking = asyncio.create_task(client.get("/v1/version"))
         await backend.entered.wait()
         traffic.begin_leaving()

@@ -1,20 +1,24 @@
 """The object graph's life: start, load, stop, in every order that happens."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import grpc
 import pytest
 
 from alphacut.v1 import background_removal_service_pb2 as service_pb2
+from alphacut.v1 import image_pb2
 from alphacut.v1.background_removal_service_pb2_grpc import BackgroundRemovalServiceStub
 from alphacut_server.app import App
 from alphacut_server.catalogue.faults import NotPulled
 from alphacut_server.settings import EngineSettings, PipelineSettings, ServerSettings, Settings
 from support.images import read_png, small_png
+from support.local_fetches import allowing
 from support.rpc import failure_of, request_for
-from support.server import emulated_settings, fetch_text, free_port, running_app
+from support.server import HANG_S, emulated_settings, fetch_text, free_port, running_app
 from support.tiny_store import TINY, tiny_engine
+from support.web import Caller, Web
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -108,3 +112,27 @@ async def test_limits_come_from_the_settings() -> None:
 def test_settings_say_which_engine(tmp_path: Path) -> None:
     """An app can be built, and thrown away, outside of any loop."""
     assert App(Settings(engine=EngineSettings(store_dir=tmp_path))).served is None
+
+
+async def test_a_stop_waits_for_no_web_server() -> None:
+    """Whoever is still fetching has no place: the caller is sent to another replica at once."""
+    asked = threading.Event()
+
+    async def dawdle(caller: Caller) -> None:
+        asked.set()
+        await caller.until_gone()
+
+    with Web() as web:
+        url = web.behave("/slow.png", dawdle)
+        settings = emulated_settings().model_copy(update={"fetch": allowing(web, timeout_ms=600_000)})
+        async with running_app(settings) as running:
+            wanted = service_pb2.RemoveBackgroundRequest(image=image_pb2.ImageSource(url=url))
+            call = running.stub.RemoveBackground(wanted, timeout=HANG_S)
+            assert await asyncio.to_thread(asked.wait, HANG_S)
+
+            assert await running.app.stop()
+
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call
+
+    assert failure_of(caught.value).reason == "DRAINING"

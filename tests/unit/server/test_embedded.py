@@ -83,3 +83,27 @@ def test_the_entry_point_refuses_an_unknown_model() -> None:
         start(model="u3net")
 
     assert device_threads() == []
+
+
+def test_a_quality_asked_for_wins_over_the_environment_s_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its profile's model is what is looked for: here in a catalogue that has only others."""
+    engine = tiny_engine(tmp_path)
+    monkeypatch.setenv("ALPHACUT_ENGINE_CATALOGUE_DIR", str(engine.catalogue_dir))
+    monkeypatch.setenv("ALPHACUT_MODEL", "emulated")
+
+    with kept_logging(), pytest.raises(NotInCatalogue, match="isnet"):
+        start(quality="best")
+
+
+def test_a_model_asked_for_wins_over_the_quality_s() -> None:
+    """The quality picks the profile, the model alone is overridden."""
+    with (
+        kept_logging(),
+        start(model="emulated", quality="best") as server,
+        Client(server.target) as client,
+    ):
+        models = [model.name for model in client.models()]
+
+    assert models == ["emulated"]

@@ -3,7 +3,7 @@
 import pytest
 
 from alphacut_server.catalogue.loader import load_catalogue
-from alphacut_server.profiles import PROFILES, served_models
+from alphacut_server.profiles import PROFILES, profile_models, served_models
 from alphacut_server.settings import EngineSettings, Profile
 
 
@@ -37,3 +37,30 @@ def test_the_default_comes_first_and_nothing_twice(
     engine = EngineSettings(profile=Profile.BALANCED, model=model, extra_models=extra)
 
     assert served_models(engine) == served
+
+
+@pytest.mark.parametrize(
+    ("engine", "models"),
+    [
+        (EngineSettings(), {Profile.FAST: "u2netp"}),
+        (
+            EngineSettings(profile=Profile.BEST),
+            {Profile.BALANCED: PROFILES[Profile.BALANCED].model, Profile.BEST: PROFILES[Profile.BEST].model},
+        ),
+        (
+            EngineSettings(extra_models=("isnet",)),
+            {Profile.FAST: "u2netp", Profile.BALANCED: "isnet", Profile.BEST: "isnet"},
+        ),
+        (EngineSettings(model="emulated"), {Profile.FAST: "emulated"}),
+        (
+            EngineSettings(model="u2net", extra_models=("u2netp", "isnet")),
+            {Profile.FAST: "u2net", Profile.BALANCED: "isnet", Profile.BEST: "isnet"},
+        ),
+    ],
+    ids=["default", "best", "with-another", "overridden", "overridden-with-others"],
+)
+def test_calls_may_ask_for_the_profiles_whose_model_is_served(
+    engine: EngineSettings, models: dict[Profile, str]
+) -> None:
+    """The server's own profile is the model it was started with, whatever the table says."""
+    assert profile_models(engine) == models

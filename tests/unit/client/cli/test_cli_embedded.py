@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from alphacut.cli.console import ExitCode
+from alphacut.v1 import options_pb2
 from support.cli import make_photos, register, run_cli
 from support.fake_service import FakeServer
 
@@ -13,7 +14,7 @@ import contextlib
 {top}
 
 @contextlib.contextmanager
-def start(log_level=None, model=""):
+def start(log_level=None, model="", quality=""):
     {body}
     yield type("Embedded", (), {{"target": {target!r}}})()
 """
@@ -36,18 +37,19 @@ def embed(
 def test_without_server_one_is_started_here(
     server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without --server the embedded one is started with the model, and asked for its default then."""
+    """Without --server the embedded one is started with model and quality, and asked for its defaults then."""
     folder = tmp_path / "site"
     folder.mkdir()
-    body = f"open({str(tmp_path / 'model')!r}, 'w').write(f'{{model}} {{log_level}}')"
+    body = f"open({str(tmp_path / 'asked')!r}, 'w').write(f'{{model}} {{quality}} {{log_level}}')"
     embed(folder, monkeypatch, "fake_embedded_good", body=body, target=server.target)
     (photo,) = make_photos(tmp_path, "a.jpg")
 
-    ended = run_cli("remove", photo, "--model", "u2net", "--log-level", "info")
+    ended = run_cli("remove", photo, "--model", "u2net", "--quality", "best", "--log-level", "info")
 
     assert ended.code == ExitCode.DONE, ended.stderr
-    assert (tmp_path / "model").read_text() == "u2net info"
-    assert server.service.requests[0].model == ""
+    (request,) = server.service.requests
+    assert (tmp_path / "asked").read_text() == "u2net best info"
+    assert (request.model, request.quality) == ("", options_pb2.QUALITY_UNSPECIFIED)
 
 
 @pytest.mark.parametrize("where", ["top", "body"])

@@ -31,6 +31,7 @@ def test_command_is_handed_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("server", "alphacut[server,cpu]"),
         ("gateway", "alphacut[gateway]"),
         ("models", "alphacut[server,cpu]"),
+        ("keys", "alphacut[server]"),
     ],
 )
 def test_missing_package_is_exit_3_with_advice(

@@ -235,14 +235,16 @@ def test_unreachable_server_is_exit_4(tmp_path: Path) -> None:
 
 
 def test_refused_key_is_exit_4(server: FakeServer, tmp_path: Path) -> None:
-    """A wrong key is told once, before the pictures."""
+    """A wrong key, or none where one is needed, is told once, before the pictures."""
     (photo,) = make_photos(tmp_path, "a.jpg")
-    server.service.version_script.append(UNAUTHENTICATED)
+    server.service.version_script.extend([UNAUTHENTICATED, UNAUTHENTICATED])
 
-    ended = run_cli("remove", photo, "--server", server.target)
+    with_key = run_cli("remove", photo, "--server", server.target, environ={"ALPHACUT_API_KEY": "old"})
+    without = run_cli("remove", photo, "--server", server.target)
 
-    assert ended.code == ExitCode.NO_SERVER
-    assert "refuses the key" in ended.stderr
+    assert (with_key.code, without.code) == (ExitCode.NO_SERVER, ExitCode.NO_SERVER)
+    assert "refuses the key: no key" in with_key.stderr
+    assert "wants an API key: set ALPHACUT_API_KEY" in without.stderr
     assert server.service.requests == []
 
 

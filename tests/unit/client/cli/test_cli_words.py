@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from alphacut.cli.arguments import ENV_API_KEY, ENV_SERVER
 from alphacut.cli.console import Console, ExitCode
+from alphacut_service import known_names
 from support.cli import Stream, make_photos, run_cli
 from support.fake_service import FakeServer
 
@@ -18,6 +20,9 @@ from support.fake_service import FakeServer
         ["remove", "a", "--jobs", "0"],
         ["remove", "a", "--timeout", "-1"],
         ["remove", "a", "--overwrite", "--skip-existing"],
+        ["remove", "a", "--crop", "2"],
+        ["remove", "a", "--crop", "nan"],
+        ["remove", "a", "--background", "b", "--background-color", "red"],
         ["nonsense"],
         [],
     ],
@@ -39,6 +44,41 @@ def test_forgotten_verb_is_guessed(tmp_path: Path, capsys: pytest.CaptureFixture
         run_cli(photo)
 
     assert f"alphacut remove {photo}" in capsys.readouterr().err
+
+
+def test_address_in_place_of_the_verb_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    """So is a URL, also one longer than any file's name."""
+    url = f"https://example.org/{'a' * 300}.jpg"
+
+    with pytest.raises(SystemExit):
+        run_cli(url)
+
+    assert f"alphacut remove {url}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--mode", "mask"], "must be one of fg-image, fg-mask, fg-image-shadow, not 'mask'"),
+        (["--quality", "good"], "must be one of fast, balanced, best"),
+        (["--format", "gif"], "must be one of png, webp, jpeg"),
+        (["--background-fit", "fill"], "must be one of none, cover, contain, stretch"),
+        (["--crop", "a.jpg"], "name the pictures before --crop, or write --crop=0"),
+    ],
+)
+def test_wrong_value_is_answered_with_the_right_ones(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where a flag with an optional value took a picture for it."""
+    with pytest.raises(SystemExit):
+        run_cli("remove", *words)
+
+    assert message in capsys.readouterr().err
+
+
+def test_variables_of_the_command_line_are_known_to_the_programs() -> None:
+    """A server that inherits them does not take them for its own, misspelt."""
+    assert {ENV_SERVER, ENV_API_KEY} == known_names.CLIENT
 
 
 def test_web_address_for_a_server_is_refused(tmp_path: Path) -> None:

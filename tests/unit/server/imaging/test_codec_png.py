@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
 from alphacut_server.errors import CorruptImage, ResolutionTooBig
-from alphacut_server.imaging.codec import Picture, decode, encode_png
+from alphacut_server.imaging.codec import Picture, decode
 from alphacut_server.imaging.probe import probe_header
 from support.pictures import (
     PNG_SIGNATURE,
@@ -317,54 +316,6 @@ def test_damaged_bytes_give_a_picture_or_a_refusal(position: int, damage: bytes,
         return
 
     assert picture.rgb.shape == (header.upright_height_px, header.upright_width_px, 3)
-
-
-@given(st.sampled_from([1, 4]), st.integers(1, 40), st.integers(1, 40), st.data())
-@settings(max_examples=60, deadline=None)
-def test_encoding_round_trips_exactly(channels: int, height: int, width: int, data: st.DataObject) -> None:
-    """What is encoded decodes to the same bytes with any reader, ours included."""
-    shape = (height, width) if channels == 1 else (height, width, 4)
-    pixels = data.draw(hnp.arrays(np.uint8, shape))
-
-    encoded = encode_png(pixels)
-
-    image = Image.open(io.BytesIO(encoded))
-    assert image.mode == ("L" if channels == 1 else "RGBA")
-    assert np.array_equal(np.asarray(image), pixels)
-    assert np.array_equal(
-        read(encoded).rgb, pixels[..., :3] if channels == 4 else pixels[..., None].repeat(3, 2)
-    )
-
-
-@pytest.mark.parametrize(("channels", "colour"), [(1, 0), (4, 6)])
-def test_encoding_has_the_promised_form(channels: int, colour: int) -> None:
-    """Masks are 8-bit colour type 0, cut-outs 8-bit colour type 6 marked as sRGB, neither interlaced."""
-    pixels = noise(33, 44, channels)
-
-    encoded = encode_png(pixels[..., 0] if channels == 1 else pixels)
-
-    assert struct.unpack(">IIBBBBB", encoded[16:29]) == (44, 33, 8, colour, 0, 0, 0)
-    assert (encoded[33:46] == png_chunk(b"sRGB", b"\0")) is (channels == 4)
-    assert encoded == encode_png(pixels[..., 0] if channels == 1 else pixels)
-
-
-def test_encoding_leaves_its_input_alone() -> None:
-    """The pixels are not written to."""
-    pixels = noise(10, 10, 4)
-    before = pixels.copy()
-
-    encode_png(pixels)
-
-    assert np.array_equal(pixels, before)
-
-
-@pytest.mark.parametrize(
-    "pixels", [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint16), np.zeros(4, np.uint8)], ids=str
-)
-def test_encoding_refuses_other_arrays(pixels: U8) -> None:
-    """Anything but grey and RGBA of 8 bits is a bug, and said so."""
-    with pytest.raises(ValueError, match="pixels"):
-        encode_png(pixels)
 
 
 def test_filters_of_other_writers_are_read() -> None:

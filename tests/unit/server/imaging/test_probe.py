@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alphacut_server.errors import CorruptImage, ResolutionTooBig
+from alphacut_server.imaging.encode import OutputFormat
 from alphacut_server.imaging.probe import Header, PictureFormat, picture_bytes, probe_header
 from support.pictures import (
     PNG_SIGNATURE,
@@ -267,3 +268,4 @@ def test_estimate_grows_with_pixels_and_kind() -> None:
 
     assert picture_bytes(large) == 4 * picture_bytes(small)
     assert picture_bytes(progressive) >= picture_bytes(small) >= 100 * 8
+    assert picture_bytes(large, OutputFormat.WEBP) > picture_bytes(large, OutputFormat.JPEG)

@@ -88,6 +88,37 @@ def test_what_leaves_before_the_device_is_dropped(
     assert now["alphacut_stream_item_failures_total"] == 1
 
 
+def test_keys_are_counted_by_name(metrics: ServerMetrics, registry: CollectorRegistry) -> None:
+    """With a zero from the start for each; a key that went keeps its count."""
+    metrics.keys_loaded(["shop", "archive"])
+    before = scrape(registry)
+    metrics.key_used("shop", "OK")
+    metrics.key_used("shop", "INVALID_ARGUMENT")
+    metrics.keys_loaded(["archive"])
+
+    after = scrape(registry)
+    assert (
+        before["alphacut_key_requests_total{key=shop}"],
+        before["alphacut_key_requests_total{key=archive}"],
+    ) == (0, 0)
+    assert after["alphacut_key_requests_total{key=shop}"] == 2
+    labels = {"key": "shop", "code": "INVALID_ARGUMENT"}
+    assert registry.get_sample_value("alphacut_key_requests_total", labels) == 1
+
+
+def test_keys_are_stale_until_a_file_can_be_used_again(
+    metrics: ServerMetrics, registry: CollectorRegistry
+) -> None:
+    """The log tells of a broken file once; this is what an alert watches."""
+    shown = [scrape(registry)["alphacut_api_keys_stale"]]
+    metrics.keys_rejected()
+    shown.append(scrape(registry)["alphacut_api_keys_stale"])
+    metrics.keys_loaded([])
+    shown.append(scrape(registry)["alphacut_api_keys_stale"])
+
+    assert shown == [0, 1, 0]
+
+
 def test_batches_are_counted_by_model(metrics: ServerMetrics, registry: CollectorRegistry) -> None:
     """Their sizes, the delays of their members, device time and failures."""
     metrics.batch_dispatched("one", [0.002, 0.004, 0.006])

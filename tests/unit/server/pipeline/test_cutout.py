@@ -22,7 +22,7 @@ from alphacut_server.errors import (
 )
 from alphacut_server.imaging.box import PixelBox
 from alphacut_server.imaging.matte import upscale_matte
-from alphacut_server.pipeline.cutout import PictureLimits
+from alphacut_server.pipeline.sources import PictureLimits
 from alphacut_server.pipeline.types import CutoutRequest, Mode, Stage
 from support.batching import FakeClock
 from support.images import png, read_png, small_png
@@ -62,7 +62,7 @@ async def test_the_mask_is_the_device_s_matte_at_the_picture_s_size(height: int,
         result = await machinery.pipeline.cut(request(png(rgb), name="a.png"), within())
 
     (matte,) = engine.batches[0][..., 0]
-    assert np.array_equal(read_png(result.content), upscale_matte(matte, height, width))
+    assert np.array_equal(read_png(result.image.content), upscale_matte(matte, height, width))
     assert (result.height_px, result.width_px, result.name, result.batch_size) == (height, width, "a.png", 1)
     assert result.md5 == hashlib.md5(png(rgb), usedforsecurity=False).hexdigest()
 
@@ -76,7 +76,7 @@ async def test_a_file_s_own_transparency_stays() -> None:
         results = [await machinery.pipeline.cut(request(png(rgba), mode), within()) for mode in Mode]
 
     for result in results:
-        pixels = read_png(result.content)
+        pixels = read_png(result.image.content)
         alpha = pixels if pixels.ndim == 2 else pixels[..., 3]
         assert result.box == PixelBox(4, 0, 4, SIDE)
         assert (alpha[:, 4:] == 255).all()
@@ -92,7 +92,7 @@ async def test_a_scene_without_a_subject_has_no_box() -> None:
         result = await machinery.pipeline.cut(request(png(black), Mode.FG_IMAGE), within())
 
     assert result.box is None
-    assert not read_png(result.content).any()
+    assert not read_png(result.image.content).any()
 
 
 async def test_every_stage_is_timed_in_the_order_of_the_work() -> None:
@@ -101,10 +101,11 @@ async def test_every_stage_is_timed_in_the_order_of_the_work() -> None:
         result = await machinery.pipeline.cut(request(small_png(1)), within())
         metrics = machinery.metrics()
 
-    assert [timing.stage for timing in result.timings] == list(Stage)
+    rare = {Stage.FETCH, Stage.BACKGROUND}
+    assert [timing.stage for timing in result.timings] == [stage for stage in Stage if stage not in rare]
     assert all(timing.seconds >= 0 for timing in result.timings)
     for stage in Stage:
-        assert metrics[f"alphacut_stage_duration_seconds_count{{stage={stage.value}}}"] == 1
+        assert metrics[f"alphacut_stage_duration_seconds_count{{stage={stage.value}}}"] == (stage not in rare)
 
 
 @pytest.mark.parametrize(

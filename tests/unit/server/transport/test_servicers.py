@@ -144,7 +144,7 @@ async def test_a_call_cancelled_by_its_caller_is_counted_as_such() -> None:
     entered, dropped = asyncio.Event(), asyncio.Event()
 
     class Patient(FakePipeline):
-        async def cut(self, request: CutoutRequest, deadline: object) -> CutoutResult:
+        async def cut(self, request: CutoutRequest, deadline: object, files: object = None) -> CutoutResult:
             entered.set()
             try:
                 await asyncio.Event().wait()
@@ -181,12 +181,12 @@ async def test_whatever_one_picture_of_a_stream_raises_its_neighbours_are_answer
     """An error of the tree, or one that nobody foresaw: it is that picture's own."""
 
     def behave(request: CutoutRequest) -> CutoutResult:
-        faults: dict[bytes, Exception] = {
+        faults: dict[object, Exception] = {
             b"ours": EngineFailed("It failed."),
             b"odd": ZeroDivisionError(SECRET),
         }
-        if request.content in faults:
-            raise faults[request.content]
+        if request.source in faults:
+            raise faults[request.source]
         return result_of(request)
 
     async with open_port(FakePipeline(behave)) as port:
@@ -207,7 +207,7 @@ async def test_a_stream_waits_for_places_and_gives_up_when_time_does_not_allow()
 
     def behave(request: CutoutRequest) -> CutoutResult:
         error: AlphacutError | None = next(refusals, None)
-        if request.content == b"late":
+        if request.source == b"late":
             raise QueueFull("full", retry_after_s=1000.0)
         if error is not None:
             raise error
@@ -218,5 +218,7 @@ async def test_a_stream_waits_for_places_and_gives_up_when_time_does_not_allow()
         late = await stream(port, "late")
 
     assert answers["early"].HasField("response")
+    assert len(port.pipeline.asked) == 3 + 1
+    assert len(port.pipeline.fetched) == 1 + 1  # its files were kept while it waited
     failure = failure_of_item(late["late"])
     assert (failure.code, failure.retry_after_s) == (grpc.StatusCode.RESOURCE_EXHAUSTED, 1000.0)

@@ -18,6 +18,8 @@ def instances() -> list[AlphacutError]:
         errors.ResolutionTooBig: errors.ResolutionTooBig(6000, 4000, 4096),
         errors.InvalidOption: errors.InvalidOption("mode", "mode 9 is unknown."),
         errors.NotImplementedYet: errors.NotImplementedYet("quality"),
+        errors.UrlNotFetched: errors.UrlNotFetched(),
+        errors.Unauthenticated: errors.Unauthenticated(),
         errors.UnknownModel: errors.UnknownModel("nope", ("u2netp",)),
         errors.Draining: errors.Draining(),
         errors.Cancelled: errors.Cancelled(),
