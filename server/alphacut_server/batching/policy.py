@@ -211,8 +211,9 @@ def hold_until(batch: Sequence[Waiting], lane: Lane, now_s: float, rules: Rules)
 
     Compares, for the n callers expected within d seconds, the summed latency of going now,
     q*t(q) + n*(t(q) + t(n) - d), with that of holding, q*(d + t(q+n)) + n*t(q+n), plus what the device time saved is worth
-    to those behind. Never past `max_queue_delay_s` from the first member's arrival or the completion before it, whichever is
-    later, and never so far that a member would miss its deadline in the larger batch.
+    to those behind. Where waiting for everybody who was answered is tried or known to pay (trial.py), it waits for them as
+    long as the rules allow. Never past `max_queue_delay_s` from the first member's arrival or the completion before it,
+    whichever is later, and never so far that a member would miss its deadline in the larger batch.
     """
     forecast, cost, queued = lane.forecast, lane.cost, len(batch)
     idle_since_s = max(forecast.completed_at_s, min(ticket.enqueued_s for ticket in batch))
@@ -220,6 +221,9 @@ def hold_until(batch: Sequence[Waiting], lane: Lane, now_s: float, rules: Rules)
         idle_since_s + rules.max_queue_delay_s,
         min(ticket.deadline_s for ticket in batch) - cost.batch_s(lane.max_batch_size),
     )
+    still_away = forecast.answered - forecast.came
+    if forecast.gathers and still_away > 0 and queued + still_away <= lane.max_batch_size:
+        return max(limit_s, now_s)
     since_s = now_s - forecast.completed_at_s
     best_win_s, until_s = 0.0, now_s
     for window_s, share in zip(WINDOWS_S, forecast.shares, strict=True):

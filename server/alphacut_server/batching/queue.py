@@ -210,6 +210,7 @@ class BatchQueue(Generic[ItemT, ResultT]):
             self._leave(ticket)
             ticket.state = State.RUNNING
             ticket.item = None
+        self._learners[batch[0].claim.key].dispatched()
         self._running = tuple(batch)
         self._running_since_s = now_s
         self._running_until_s = now_s + self._cost(batch[0].claim.key).batch_s(len(batch))

@@ -8,6 +8,8 @@ raises its p99 by a quarter.
 
 from dataclasses import dataclass
 
+from alphacut_server.batching.trial import GatherTrial
+
 WINDOWS_S = (0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008)
 """Spans after a completion in which returns are counted. Callers over loopback or a LAN are back within these."""
 
@@ -32,6 +34,8 @@ class Forecast:
     """Long-run arrivals per second."""
     shares: tuple[float, ...]
     """For each window: arrivals within it beyond the long-run rate, as a share of those answered; -1 to 1."""
+    gathers: bool = False
+    """Whether waiting for everybody who was answered is being tried, or has been seen to pay."""
 
     def expected_within(self, window_s: float, share: float) -> float:
         """Return how many more arrivals to expect until `window_s` after the completion."""
@@ -52,11 +56,18 @@ class ReturnsLearner:
         self._answered = 0
         self._came = 0
         self._rate_per_s = 0.0
+        self._missing = 0
+        self._trial = GatherTrial()
 
     def forecast(self) -> Forecast:
         """Return what is known now."""
         return Forecast(
-            self._completed_at_s, self._answered, self._came, self._rate_per_s, tuple(self._shares)
+            self._completed_at_s,
+            self._answered,
+            self._came,
+            self._rate_per_s,
+            tuple(self._shares),
+            self._trial.gathers,
         )
 
     def arrived(self, now_s: float) -> None:
@@ -68,6 +79,10 @@ class ReturnsLearner:
                 break
             self._counts[index] += 1
 
+    def dispatched(self) -> None:
+        """Take note that the next batch is cut now: who has not come back by then was not waited for."""
+        self._missing = max(self._answered - self._came, 0)
+
     def completed(self, now_s: float, answered: int) -> None:
         """Close the books on the last completion and open them on this one, which answered `answered` items."""
         span_s = now_s - self._completed_at_s
@@ -78,6 +93,13 @@ class ReturnsLearner:
                     break  # the next batch was over before this window: it tells nothing of it
                 excess = (self._counts[index] - self._rate_per_s * window_s) / self._answered
                 self._shares[index] += GAIN * (max(-1.0, min(1.0, excess)) - self._shares[index])
+            self._trial.round_over(
+                answered_before=self._answered,
+                came=self._came,
+                missing=self._missing,
+                answered=answered,
+                span_s=span_s,
+            )
         self._completed_at_s = now_s
         self._answered = answered
         self._came = 0

@@ -41,6 +41,7 @@ def forecasts(draw: st.DrawFn, now_s: float) -> Forecast:
         came=draw(st.integers(0, 8)),
         rate_per_s=draw(st.floats(0.0, 2000.0)),
         shares=tuple(draw(st.lists(st.floats(-1.0, 1.0), min_size=len(WINDOWS_S), max_size=len(WINDOWS_S)))),
+        gathers=draw(st.booleans()),
     )
 
 
@@ -84,6 +85,7 @@ def tempting_views(draw: st.DrawFn) -> View:
         came=draw(st.integers(0, 3)),
         rate_per_s=draw(st.floats(0.0, 600.0)),
         shares=tuple(sorted(shares)),
+        gathers=draw(st.booleans()),
     )
     cost = CostModel(draw(st.floats(0.004, 0.05)), draw(st.floats(1e-5, 0.005)))
     left_s = st.just(float("inf")) | st.floats(cost.batch_s(1), 3 * cost.batch_s(16))
@@ -179,7 +181,11 @@ def test_a_hold_is_short_safe_and_expected_to_pay(view: View) -> None:
         assert all(
             at_s + lane.cost.batch_s(lane.max_batch_size) <= ticket.deadline_s + 1e-6 for ticket in held
         )
-        assert any(is_gain(lane, len(held), view.now_s, at_s, window) for window in range(len(WINDOWS_S)))
+        still_away = lane.forecast.answered - lane.forecast.came
+        is_gathering = lane.forecast.gathers and 0 < still_away <= lane.max_batch_size - len(held)
+        assert is_gathering or any(
+            is_gain(lane, len(held), view.now_s, at_s, window) for window in range(len(WINDOWS_S))
+        )
 
 
 def is_gain(lane: Lane, queued: int, now_s: float, at_s: float, window: int) -> bool:
