@@ -184,11 +184,11 @@ def announcement(chosen: ServeSettings) -> str:
         "alphacut is ready.",
         "",
         f"  gRPC     {grpc}",
-        f"  HTTP     http://{http}/",
+        f"  HTTP     http://{http}/ (the demo page; the API under /v1, its reference under /docs)",
         *(f"  metrics  {address}" for address in metrics),
         "",
         f"  Cut a photo:  alphacut remove photo.jpg --server {grpc}",
-        f"  Ask HTTP:     curl http://{http}/v1/modes",
+        f"  Over HTTP:    curl -F image=@photo.jpg http://{http}/v1/results",
         "  Stop:         Ctrl-C",
         "",
     ]
