@@ -17,11 +17,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 
 @dataclass(frozen=True, slots=True)
-class RunningServer:
-    """A server process and where it listens."""
+class RunningProcess:
+    """A process that is measured."""
 
-    target: str
-    metrics_url: str
     pid: int
 
     def cpu_s(self) -> float:
@@ -32,6 +30,22 @@ class RunningServer:
     def rss_bytes(self) -> int:
         """Return its resident memory."""
         return int(psutil.Process(self.pid).memory_info().rss)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer(RunningProcess):
+    """A server process and where it listens."""
+
+    target: str
+    metrics_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunningGateway(RunningProcess):
+    """A gateway process and where it listens."""
+
+    host: str
+    port: int
 
 
 def free_port() -> int:
@@ -56,7 +70,7 @@ def running_server(settings: Mapping[str, str]) -> Iterator[RunningServer]:
     try:
         target = f"127.0.0.1:{grpc_port}"
         _await_serving(process, target)
-        yield RunningServer(target, f"http://127.0.0.1:{metrics_port}/metrics", process.pid)
+        yield RunningServer(process.pid, target, f"http://127.0.0.1:{metrics_port}/metrics")
     finally:
         process.terminate()
         process.wait(timeout=60)
@@ -72,7 +86,7 @@ def running_floor(base_ms: float, item_ms: float) -> Iterator[RunningServer]:
     try:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             grpc.channel_ready_future(channel).result(timeout=30)
-        yield RunningServer(f"127.0.0.1:{port}", "", process.pid)
+        yield RunningServer(process.pid, f"127.0.0.1:{port}", "")
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -97,24 +111,6 @@ def _await_serving(process: "subprocess.Popen[bytes]", target: str, timeout_s: f
     raise SystemExit(f"the server at {target} did not serve within {timeout_s:g} s")
 
 
-@dataclass(frozen=True, slots=True)
-class RunningGateway:
-    """A gateway process and where it listens."""
-
-    host: str
-    port: int
-    pid: int
-
-    def cpu_s(self) -> float:
-        """Return the CPU seconds it has used."""
-        times = psutil.Process(self.pid).cpu_times()
-        return float(times.user + times.system)
-
-    def rss_bytes(self) -> int:
-        """Return its resident memory."""
-        return int(psutil.Process(self.pid).memory_info().rss)
-
-
 @contextmanager
 def running_gateway(server: RunningServer, settings: Mapping[str, str]) -> Iterator[RunningGateway]:
     """Run `python -m alphacut_gateway` in front of `server` until the block ends."""
@@ -130,7 +126,7 @@ def running_gateway(server: RunningServer, settings: Mapping[str, str]) -> Itera
     process = subprocess.Popen([sys.executable, "-m", "alphacut_gateway"], env=environ)
     try:
         _await_ready(process, port)
-        yield RunningGateway("127.0.0.1", port, process.pid)
+        yield RunningGateway(process.pid, "127.0.0.1", port)
     finally:
         process.terminate()
         process.wait(timeout=60)
