@@ -26,6 +26,7 @@ from alphacut_server.imaging.codec import Picture, decode
 from alphacut_server.imaging.colour_names import WHITE, Colour
 from alphacut_server.imaging.compose import compose_cutout
 from alphacut_server.imaging.encode import encode_jpeg, encode_png, encode_webp
+from alphacut_server.imaging.foreground import free_colours
 from alphacut_server.imaging.matte import combine_alpha, upscale_matte
 from alphacut_server.imaging.probe import Header, probe_header
 from alphacut_server.imaging.shadow import compose_shadow
@@ -69,6 +70,7 @@ def _stages(width: int, height: int, *, noisy: bool) -> dict[str, Stage]:
     rgb = _noise(width, height) if noisy else _photo(width, height)
     alpha = _ellipse(width, height)
     matte = np.asarray(cv2.resize(alpha, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA), np.uint8)
+    hazy = np.full_like(alpha, 128)
     cutout = compose_cutout(rgb, alpha)
     quarter = rgb[: height // 2, : width // 2].copy()
     backdrop = lay_out(Picture(quarter, None), Fit.STRETCH, height, width)
@@ -94,6 +96,8 @@ def _stages(width: int, height: int, *, noisy: bool) -> dict[str, Stage]:
         f"upscale_matte {_SIDE_PX}": lambda: upscale_matte(matte, height, width),
         "combine_alpha": lambda: combine_alpha(alpha, alpha),
         "subject_box": lambda: subject_box(alpha),
+        "free_colours": lambda: free_colours(rgb, alpha),
+        "free_colours, all half transparent": lambda: free_colours(rgb, hazy),
         "compose_cutout": lambda: compose_cutout(rgb, alpha),
         "compose_shadow": lambda: compose_shadow(rgb, alpha),
         "lay_out a quarter, cover": lambda: lay_out(Picture(quarter, None), Fit.COVER, height, width),

@@ -63,6 +63,8 @@ if TYPE_CHECKING:
         OptionWords,
         Priority,
         Quality,
+        Shadow,
+        ShadowType,
     )
     from alphacut.pictures import ImageInput
     from alphacut.retry import RetryPolicy
@@ -107,6 +109,8 @@ __all__ = [
     "ResolutionTooBig",
     "RetryPolicy",
     "ServerFault",
+    "Shadow",
+    "ShadowType",
     "SourceMissing",
     "StageTiming",
     "StreamResult",
@@ -138,6 +142,8 @@ _HOMES = {
     "Priority": "alphacut.options",
     "Quality": "alphacut.options",
     "RetryPolicy": "alphacut.retry",
+    "Shadow": "alphacut.options",
+    "ShadowType": "alphacut.options",
     "StageTiming": "alphacut.cutout",
     "StreamResult": "alphacut.cutout",
     "Tls": "alphacut.channel",

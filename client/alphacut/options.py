@@ -70,6 +70,55 @@ class BackgroundFit(StrEnum):
     """Scaled to the canvas in each direction by itself."""
 
 
+class ShadowType(StrEnum):
+    """Kinds of shadow."""
+
+    AUTO = "auto"
+    """On the floor for what stands on one, behind what the lower edge of the picture cuts off."""
+    CONTACT = "contact"
+    """Darkening where the subject touches the floor."""
+    CAST = "cast"
+    """Thrown over the floor by a light."""
+    DROP = "drop"
+    """A soft copy behind the subject."""
+    FLOAT = "float"
+    """An ellipse under a subject that hovers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """How the shadow of `Mode.FG_IMAGE_SHADOW` falls; what is None is the server's to choose. Other modes ignore it.
+
+    direction_deg: where it points, clockwise from up, [0, 360): on a floor 0 is behind the subject, 90 to the right.
+    elevation_deg: the light's height above the horizon, (0, 90]; the lower, the longer the shadow. softness: 0 hard to 1
+    soft. opacity: 0 to 1. color: #rgb, #rrggbb or a CSS colour name; the server judges it.
+    Raises InvalidOption for an unknown type and for what is out of range.
+    """
+
+    type: ShadowType | str = ShadowType.AUTO
+    direction_deg: float | None = None
+    elevation_deg: float | None = None
+    softness: float | None = None
+    opacity: float | None = None
+    color: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range, NaN among it, and turn the type's name into the type."""
+        object.__setattr__(self, "type", _parse(ShadowType, "shadow.type", self.type))
+        direction, elevation = self.direction_deg, self.elevation_deg
+        if direction is not None and not 0 <= direction < 360:
+            raise _refusal(
+                "shadow.direction_deg", f"shadow.direction_deg must be in [0, 360), not {direction!r}"
+            )
+        if elevation is not None and not 0 < elevation <= 90:
+            raise _refusal(
+                "shadow.elevation_deg", f"shadow.elevation_deg must be in (0, 90], not {elevation!r}"
+            )
+        for name, share in (("softness", self.softness), ("opacity", self.opacity)):
+            if share is not None and not 0 <= share <= 1:
+                raise _refusal(f"shadow.{name}", f"shadow.{name} must be in [0, 1], not {share!r}")
+
+
 # Compared by identity: whether two arrays are the same picture is a question of their own.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Background:
@@ -95,7 +144,8 @@ class Options:
     """How a picture is cut and what comes back; may be kept and used for any number of pictures.
 
     mode: what the reply shows. quality: None is the server's own. model: one of `models()`, overrides the quality's;
-    empty is the default. background: None leaves the background transparent. format: the file's; a JPEG has no
+    empty is the default. background: None leaves the background transparent. shadow: None lets it fall as the server
+    thinks best, in the mode that has one. format: the file's; a JPEG has no
     transparency. crop_margin: None keeps the picture's size, 0 cuts it down to the subject's box, more leaves that
     share of the box's longer side around it, in [0, 1]. priority: None lets single calls go before streams.
     Each enum may be given by its name. Raises InvalidOption, whose `violations` name the field.
@@ -105,6 +155,7 @@ class Options:
     quality: Quality | str | None = None
     model: str = ""
     background: Background | None = None
+    shadow: Shadow | None = None
     format: ImageFormat | str = ImageFormat.PNG
     crop_margin: float | None = None
     priority: Priority | str | None = None
@@ -136,6 +187,7 @@ class OptionWords(TypedDict, total=False):
     quality: Quality | str | None
     model: str
     background: Background | None
+    shadow: Shadow | None
     format: ImageFormat | str
     crop_margin: float | None
     priority: Priority | str | None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from alphacut.cutout import Box, Cutout, DetectedObject, ModeInfo, ModelInfo, StageTiming
-from alphacut.options import BackgroundFit, ImageFormat, Mode, Options, Priority, Quality
+from alphacut.options import BackgroundFit, ImageFormat, Mode, Options, Priority, Quality, Shadow, ShadowType
 from alphacut.pictures import ImageInput, Picture, check_size, load_picture
 from alphacut.v1 import background_removal_service_pb2 as service_pb2
 from alphacut.v1 import image_pb2, options_pb2
@@ -28,6 +28,13 @@ _FITS = {
     BackgroundFit.COVER: options_pb2.BACKGROUND_FIT_COVER,
     BackgroundFit.CONTAIN: options_pb2.BACKGROUND_FIT_CONTAIN,
     BackgroundFit.STRETCH: options_pb2.BACKGROUND_FIT_STRETCH,
+}
+_SHADOW_TYPES = {
+    ShadowType.AUTO: options_pb2.SHADOW_TYPE_AUTO,
+    ShadowType.CONTACT: options_pb2.SHADOW_TYPE_CONTACT,
+    ShadowType.CAST: options_pb2.SHADOW_TYPE_CAST,
+    ShadowType.DROP: options_pb2.SHADOW_TYPE_DROP,
+    ShadowType.FLOAT: options_pb2.SHADOW_TYPE_FLOAT,
 }
 _FORMATS = {
     ImageFormat.PNG: image_pb2.IMAGE_FORMAT_PNG,
@@ -80,6 +87,8 @@ def fill_request(request: service_pb2.RemoveBackgroundRequest, picture: Picture,
         # A margin of 0 alone would leave the message, and with it the crop, unset.
         request.output.crop.SetInParent()
         request.output.crop.margin = options.crop_margin
+    if options.shadow is not None:
+        _fill_shadow(request.shadow, options.shadow)
     _fill_background(request.background, recipe)
     if recipe.backdrop is not None:
         check_size(len(picture.content) + len(recipe.backdrop.content), "The picture and its background have")
@@ -95,6 +104,21 @@ def _fill_background(message: options_pb2.Background, recipe: Recipe) -> None:
         message.color = background.color
     if recipe.backdrop is not None:
         _fill_source(message.image, recipe.backdrop)
+
+
+def _fill_shadow(message: options_pb2.Shadow, shadow: Shadow) -> None:
+    """Write what the caller chose; 0 is a choice, None is not."""
+    message.type = _SHADOW_TYPES[ShadowType(shadow.type)]
+    if shadow.direction_deg is not None:
+        message.direction_deg = shadow.direction_deg
+    if shadow.elevation_deg is not None:
+        message.elevation_deg = shadow.elevation_deg
+    if shadow.softness is not None:
+        message.softness = shadow.softness
+    if shadow.opacity is not None:
+        message.opacity = shadow.opacity
+    if shadow.color is not None:
+        message.color = shadow.color
 
 
 def _fill_source(message: image_pb2.ImageSource, picture: Picture) -> None:

@@ -23,11 +23,19 @@ NAMES = frozenset(
 )
 DIGITS = "#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})"
 _DIGITS = re.compile(DIGITS)
+OPAQUE_NAMES = NAMES - {"transparent"}
+OPAQUE_DIGITS = "#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})"
+_OPAQUE_DIGITS = re.compile(OPAQUE_DIGITS)
 
 
 def is_colour(text: str) -> bool:
     """Tell whether a text is written as a colour; case is no matter."""
     return text.lower() in NAMES or _DIGITS.fullmatch(text) is not None
+
+
+def is_opaque(text: str) -> bool:
+    """Tell whether a text is written as a colour that has no opacity of its own."""
+    return text.lower() in OPAQUE_NAMES or _OPAQUE_DIGITS.fullmatch(text) is not None
 
 
 def normalise_colour(text: str) -> str:

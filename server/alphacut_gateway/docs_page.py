@@ -51,6 +51,15 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# Words for the ends of a range, in their order.
+_BOUNDS = {
+    "minimum": "from {}",
+    "exclusiveMinimum": "more than {}",
+    "maximum": "to {}",
+    "exclusiveMaximum": "to less than {}",
+}
+
+
 def page(document: Json) -> str:
     """Return the page for an OpenAPI document."""
     info = document["info"]
@@ -160,8 +169,8 @@ def _range(schema: Json) -> str:
     said = []
     if schema.get("enum"):
         said.append(f"One of {_codes(schema['enum'])}.")
-    if "minimum" in schema:
-        said.append(f"From {schema['minimum']} to {schema['maximum']}.")
+    if bounds := [words.format(schema[key]) for key, words in _BOUNDS.items() if key in schema]:
+        said.append(f"{bounds[0].capitalize()} {' '.join(bounds[1:])}".strip() + ".")
     if "default" in schema:
         said.append(f"Default: {_code(_indented(schema['default']).strip(chr(34)))}.")
     return " ".join(said)

@@ -16,8 +16,16 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from alphacut.options import BackgroundFit, ImageFormat, Mode, Quality
-from alphacut_gateway.colours import DIGITS, NAMES, is_colour, normalise_colour
+from alphacut.options import BackgroundFit, ImageFormat, Mode, Quality, ShadowType
+from alphacut_gateway.colours import (
+    DIGITS,
+    NAMES,
+    OPAQUE_DIGITS,
+    OPAQUE_NAMES,
+    is_colour,
+    is_opaque,
+    normalise_colour,
+)
 
 
 class ResponseKind(StrEnum):
@@ -54,6 +62,16 @@ def _check_colour(value: str) -> str:
     return normalise_colour(value)
 
 
+def _check_opaque_colour(value: str) -> str:
+    if not is_opaque(value):
+        raise PydanticCustomError(
+            "color",
+            "Input should be rgb or rrggbb in hexadecimal digits, or a CSS colour name (a leading # is written %23 in a "
+            "query)",
+        )
+    return normalise_colour(value)
+
+
 def _check_flag(value: object) -> object:
     """Refuse the many other spellings of a boolean, so that there is one way to say it."""
     if value not in {"true", "false"}:
@@ -73,8 +91,17 @@ Colour = Annotated[
     AfterValidator(_check_colour),
     WithJsonSchema({"type": "string", "anyOf": [{"pattern": f"^{DIGITS}$"}, {"enum": sorted(NAMES)}]}),
 ]
+OpaqueColour = Annotated[
+    str,
+    AfterValidator(_check_opaque_colour),
+    WithJsonSchema(
+        {"type": "string", "anyOf": [{"pattern": f"^{OPAQUE_DIGITS}$"}, {"enum": sorted(OPAQUE_NAMES)}]}
+    ),
+]
 Flag = Annotated[bool, BeforeValidator(_check_flag)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_check_number)]
+Direction = Annotated[float, Field(ge=0, lt=360, allow_inf_nan=False), BeforeValidator(_check_number)]
+Elevation = Annotated[float, Field(gt=0, le=90, allow_inf_nan=False), BeforeValidator(_check_number)]
 
 
 class Options(BaseModel):
@@ -111,6 +138,26 @@ class Options(BaseModel):
         default=BackgroundFit.NONE,
         description="How a background picture meets the canvas: at its own scale and centred, scaled to cover it, scaled "
         "to lie wholly inside, or stretched to it.",
+    )
+    shadow_type: ShadowType | None = Field(
+        default=None,
+        description="Kind of the shadow that mode `fg-image-shadow` has; the other modes ignore it and the five below. "
+        "Unset: `auto`, on the floor for what stands on one, a drop shadow for what the lower edge cuts off.",
+    )
+    shadow_direction: Direction | None = Field(
+        default=None,
+        description="Where the shadow points, degrees clockwise from up: on a floor 0 is behind the subject, 90 to the "
+        "right. Unset: 45, for a drop shadow 180.",
+    )
+    shadow_elevation: Elevation | None = Field(
+        default=None,
+        description="Height of the light above the horizon in degrees: the lower, the longer the shadow. Unset: 58.",
+    )
+    shadow_softness: Share | None = Field(default=None, description="0 hard to 1 soft. Unset: 0.5.")
+    shadow_opacity: Share | None = Field(default=None, description="0 invisible to 1 full. Unset: 1.")
+    shadow_color: OpaqueColour | None = Field(
+        default=None,
+        description="Colour of the shadow, written as `bg-color`, without opacity. Unset: black.",
     )
     crop: Flag = Field(default=False, description="Whether the canvas is cut down to the subject.")
     crop_margin: Share = Field(

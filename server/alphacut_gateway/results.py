@@ -39,6 +39,12 @@ PARAMETER_OF_FIELD = {
     "background.color": "bg-color",
     "background.fit": "bg-fit",
     "output.format": "format",
+    "shadow.type": "shadow-type",
+    "shadow.direction_deg": "shadow-direction",
+    "shadow.elevation_deg": "shadow-elevation",
+    "shadow.softness": "shadow-softness",
+    "shadow.opacity": "shadow-opacity",
+    "shadow.color": "shadow-color",
     "output.crop": "crop",
     "output.crop.margin": "crop-margin",
 }

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from alphacut.options import BackgroundFit, ImageFormat, Mode, Quality
+from alphacut.options import BackgroundFit, ImageFormat, Mode, Quality, ShadowType
 from alphacut.v1 import background_removal_service_pb2 as service_pb2
 from alphacut.v1 import image_pb2, options_pb2
 from alphacut_gateway.forms import Form
@@ -29,11 +29,21 @@ FITS = {
     BackgroundFit.CONTAIN: options_pb2.BACKGROUND_FIT_CONTAIN,
     BackgroundFit.STRETCH: options_pb2.BACKGROUND_FIT_STRETCH,
 }
+SHADOW_TYPES = {
+    ShadowType.AUTO: options_pb2.SHADOW_TYPE_AUTO,
+    ShadowType.CONTACT: options_pb2.SHADOW_TYPE_CONTACT,
+    ShadowType.CAST: options_pb2.SHADOW_TYPE_CAST,
+    ShadowType.DROP: options_pb2.SHADOW_TYPE_DROP,
+    ShadowType.FLOAT: options_pb2.SHADOW_TYPE_FLOAT,
+}
 FORMATS = {
     ImageFormat.PNG: image_pb2.IMAGE_FORMAT_PNG,
     ImageFormat.WEBP: image_pb2.IMAGE_FORMAT_WEBP,
     ImageFormat.JPEG: image_pb2.IMAGE_FORMAT_JPEG,
 }
+# Below any that makes a difference, above what a message's number would round to 0.
+LEAST_ELEVATION_DEG = 1e-30
+FULL_TURN_DEG = 360
 _FORMATS_BACK = {value: image_format for image_format, value in FORMATS.items()}
 
 
@@ -74,6 +84,7 @@ def to_submission(form: Form, options: Options, image_format: ImageFormat | None
     if options.quality is not None:
         request.quality = QUALITIES[options.quality]
     _fill_background(request, form, options)
+    _fill_shadow(request, options)
     if image_format is not None:
         request.output.format = FORMATS[image_format]
     if options.crop:
@@ -103,6 +114,27 @@ def _fill_background(request: service_pb2.RemoveBackgroundRequest, form: Form, o
         request.background.fit = FITS[options.bg_fit]
     elif options.bg_color is not None:
         request.background.color = options.bg_color
+
+
+def _fill_shadow(request: service_pb2.RemoveBackgroundRequest, options: Options) -> None:
+    """Write what the caller chose; the message stays unset where that is nothing.
+
+    A message's numbers have 24 bits: what they round to the open end of its range is moved inside.
+    """
+    if options.shadow_type is not None:
+        request.shadow.type = SHADOW_TYPES[options.shadow_type]
+    if options.shadow_direction is not None:
+        request.shadow.direction_deg = options.shadow_direction
+        if request.shadow.direction_deg >= FULL_TURN_DEG:
+            request.shadow.direction_deg = 0
+    if options.shadow_elevation is not None:
+        request.shadow.elevation_deg = max(options.shadow_elevation, LEAST_ELEVATION_DEG)
+    if options.shadow_softness is not None:
+        request.shadow.softness = options.shadow_softness
+    if options.shadow_opacity is not None:
+        request.shadow.opacity = options.shadow_opacity
+    if options.shadow_color is not None:
+        request.shadow.color = options.shadow_color
 
 
 def _fill_source(source: image_pb2.ImageSource, form: Form, file_field: str, url_field: str) -> bool:

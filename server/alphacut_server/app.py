@@ -31,7 +31,7 @@ from alphacut_server.pipeline.cutout import CutoutPipeline
 from alphacut_server.pipeline.pools import LoopMailbox, WorkerPools
 from alphacut_server.pipeline.sources import PictureLimits, PictureSources
 from alphacut_server.pipeline.types import ServedModel
-from alphacut_server.profiles import profile_models
+from alphacut_server.profiles import freeing_profiles, profile_models
 from alphacut_server.settings import Settings
 from alphacut_server.transport.health import HealthState
 from alphacut_server.transport.interceptors import CallLog, LastCatch
@@ -181,7 +181,13 @@ class App:
         served = {model.id: ServedModel(model.id, model.engine.info.side_px) for model in machinery.models}
         limits = PictureLimits(pipeline.max_side_px, pipeline.max_image_bytes)
         return CutoutPipeline(
-            ModelChoice(served, machinery.models[0].id, profile_models(self._settings.engine)),
+            ModelChoice(
+                served,
+                machinery.models[0].id,
+                profile_models(self._settings.engine),
+                own_profile=self._settings.engine.profile,
+                freeing=freeing_profiles(),
+            ),
             sources=PictureSources(machinery.fetcher, limits, self._clock),
             batcher=machinery.batcher,
             pools=machinery.pools,

@@ -11,11 +11,13 @@ class ProfileRow:
 
     model: str
     """Catalogue id."""
+    frees_colours: bool = True
+    """Half transparent pixels get the subject's own colour; 13 to 80 ms at 1024x768."""
 
 
 PROFILES = {
     # 4.6 MB and 0.2 s a picture on two CPU cores: a newcomer waits seconds.
-    Profile.FAST: ProfileRow("u2netp"),
+    Profile.FAST: ProfileRow("u2netp", frees_colours=False),
     # Finer edges and thin things; 7 times the time of u2netp at its published side of 1024.
     Profile.BALANCED: ProfileRow("isnet"),
     Profile.BEST: ProfileRow("isnet"),
@@ -36,3 +38,8 @@ def profile_models(engine: EngineSettings) -> dict[Profile, str]:
     served = served_models(engine)
     models = {profile: row.model for profile, row in PROFILES.items()} | {engine.profile: served[0]}
     return {profile: model for profile, model in models.items() if model in served}
+
+
+def freeing_profiles() -> frozenset[Profile]:
+    """Return the profiles whose cut-outs are freed of the background's colour, whichever model made them."""
+    return frozenset(profile for profile, row in PROFILES.items() if row.frees_colours)

@@ -156,6 +156,46 @@ def test_a_quality_may_be_named(rest: RestService, picture: KnownPicture) -> Non
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        "shadow-type=contact",
+        "shadow-type=cast",
+        "shadow-type=drop",
+        "shadow-type=float",
+        "shadow-direction=250",
+        "shadow-elevation=20",
+        "shadow-softness=0",
+        "shadow-opacity=0.3",
+        "shadow-color=ff0000",
+    ],
+)
+def test_a_shadow_may_be_shaped(rest: RestService, picture: KnownPicture, query: str) -> None:
+    """Each parameter changes what lies around the subject, and nothing where that is opaque."""
+    path = f"{RESULTS}?mode=fg-image-shadow"
+
+    plain, shaped = (
+        read_png(rest.post(image_part(picture.content), path=each).result.image)
+        for each in (path, f"{path}&{query}")
+    )
+
+    solid = picture.alpha == 255
+    assert not np.array_equal(plain, shaped)
+    assert np.array_equal(plain[solid], shaped[solid])
+    assert (shaped[..., 3] >= picture.alpha).all()
+
+
+def test_a_shadow_s_parameters_leave_other_modes_alone(rest: RestService, picture: KnownPicture) -> None:
+    """Modes without a shadow ignore them."""
+    for mode in ("fg-image", "fg-mask"):
+        plain, asked = (
+            rest.post(image_part(picture.content), path=f"{RESULTS}?mode={mode}{more}").result.image
+            for more in ("", "&shadow-type=drop&shadow-color=ff0000")
+        )
+
+        assert plain == asked
+
+
+@pytest.mark.parametrize(
     ("parameter", "value"),
     [
         ("format", "gif"),
@@ -166,6 +206,12 @@ def test_a_quality_may_be_named(rest: RestService, picture: KnownPicture) -> Non
         ("bg-fit", "tile"),
         ("bg-color", "no-colour"),
         ("response", "xml"),
+        ("shadow-type", "hard"),
+        ("shadow-direction", "360"),
+        ("shadow-elevation", "0"),
+        ("shadow-softness", "2"),
+        ("shadow-opacity", "nan"),
+        ("shadow-color", "00000080"),
     ],
 )
 def test_a_bad_extension_is_422(rest: RestService, picture: KnownPicture, parameter: str, value: str) -> None:

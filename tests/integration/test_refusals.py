@@ -111,18 +111,18 @@ def test_a_request_without_a_picture_says_so(emulated_stub: BackgroundRemovalSer
         assert (failure.code, failure.reason) == (Code.INVALID_ARGUMENT, "SOURCE_MISSING")
 
 
-def test_a_shadow_s_details_are_named_as_not_served_and_never_ignored(
+def test_a_shadow_s_details_are_named_when_they_are_wrong(
     emulated_stub: BackgroundRemovalServiceStub,
 ) -> None:
-    """UNIMPLEMENTED with the field, although the rest of the request is fine."""
+    """INVALID_ARGUMENT with the field, although the rest of the request is fine and its mode has no shadow."""
     request = request_for(small_png(1))
-    request.shadow.SetInParent()
+    request.shadow.elevation_deg = 91
 
     failure = refused(emulated_stub, request)
 
-    assert (failure.code, failure.reason) == (Code.UNIMPLEMENTED, "NOT_IMPLEMENTED")
-    assert failure.metadata == {"field": "shadow"}
-    assert "`shadow`" in failure.message
+    assert (failure.code, failure.reason) == (Code.INVALID_ARGUMENT, "INVALID_OPTION")
+    assert failure.metadata == {"field": "shadow.elevation_deg"}
+    assert "more than 0 and at most 90" in failure.message
 
 
 @pytest.mark.parametrize(

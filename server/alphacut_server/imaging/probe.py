@@ -10,7 +10,8 @@ from alphacut_server.imaging.exif import UPRIGHT, is_transposed, read_orientatio
 
 # Peak resident bytes a pixel, measured with `bench/stages.py --memory --noise` at 4096x4096 (2026-11): 12.5 for the
 # whole way from a JPEG to a PNG, 15.5 from an RGBA PNG; photos 11.5 and 13.9. To a WebP it is 30, with a shadow 40.
-_FINISH_BYTES_PER_PX = {OutputFormat.PNG: 16, OutputFormat.JPEG: 16, OutputFormat.WEBP: 40}
+# Freed colours are one more picture beside it, 3 bytes a pixel, whatever they take on their way being less than encoding.
+_FINISH_BYTES_PER_PX = {OutputFormat.PNG: 19, OutputFormat.JPEG: 19, OutputFormat.WEBP: 43}
 _RGB_BYTES_PER_PX = 3
 _ALPHA_BYTES_PER_PX = 1
 # libjpeg keeps all coefficients of a progressive JPEG, two bytes each.
@@ -75,8 +76,8 @@ def probe_header(content: bytes, max_side_px: int) -> Header:
 def picture_bytes(header: Header, output_format: OutputFormat = OutputFormat.PNG) -> int:
     """Estimate the most memory the picture will occupy at once on its way from bytes to encoded result.
 
-    The larger of two peaks: decoding and finishing (RGB, alpha, cut-out, its BGRA copy, the encoder's own needs, the encoded
-    bytes twice for a moment). Noise that is opaque throughout can take a third more. While it waits for the network a
+    The larger of two peaks: decoding and finishing (RGB twice, alpha, cut-out, its BGRA copy, the encoder's own needs,
+    the encoded bytes twice for a moment). Noise that is opaque throughout can take a third more. While it waits for the network a
     picture holds 3 or 4 bytes a pixel.
     """
     pixels = header.width_px * header.height_px

@@ -1,4 +1,4 @@
-"""Which of the models served here cuts a picture."""
+"""Which of the models served here cuts a picture, and what its profile does to the result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +16,10 @@ class ModelChoice:
     default: str
     profiles: Mapping[Profile, str]
     """The models of the profiles served here, all among `models`."""
+    own_profile: Profile = Profile.FAST
+    """The server's, for calls that name none."""
+    freeing: frozenset[Profile] = frozenset()
+    """The profiles that free the colours of half transparent pixels."""
 
     def find(self, model_id: str, profile: Profile | None) -> ServedModel:
         """Return the model: the one named, else the profile's, else the default. Raises UnknownModel, InvalidOption."""
@@ -25,6 +29,10 @@ class ModelChoice:
         if model is None:
             raise UnknownModel(model_id, tuple(self.models))
         return model
+
+    def frees_colours(self, profile: Profile | None) -> bool:
+        """Whether a call's cut-out gets the subject's own colours; the profile decides, whatever model is named."""
+        return (profile or self.own_profile) in self.freeing
 
     def _of(self, profile: Profile) -> str:
         model_id = self.profiles.get(profile)

@@ -3,7 +3,7 @@
     [fetch what is named by URL]
         → place in the queue → md5, headers, limits → room in the byte budget → decode → tensor
         → [queue → batch → device], the background picture meanwhile decoded and laid out
-        → alpha at full size → box → compose → encode → answer
+        → alpha at full size → box → colours freed → compose → encode → answer
 
 A journey takes its place in the queue before any work is spent on it, but after fetching: a slow web server holds no place.
 It is a coroutine; its stages run on worker threads, but for pictures so small that handing them over would cost more than the
@@ -42,6 +42,7 @@ from alphacut_server.pipeline.sources import (
 from alphacut_server.pipeline.types import (
     CutoutRequest,
     CutoutResult,
+    Mode,
     OutputImage,
     PipelineObserver,
     ServedModel,
@@ -173,6 +174,7 @@ class CutoutPipeline:
             self._record(timings, Stage.INFERENCE, outcome.run_s)
             if deadline.has_passed(self._clock.now()):
                 raise _too_late()
+            is_light = is_light and not self._frees_colours(request)
             finish = partial(self._finish, request, picture, outcome.result, background, timings)
             image, box = await _run(is_light, self._pools.finish, finish)
         return CutoutResult(
@@ -219,13 +221,25 @@ class CutoutPipeline:
         alpha = combine_alpha(upscale_matte(matte, *picture.rgb.shape[:2]), picture.alpha)
         box = subject_box(alpha)
         matte_s = self._clock.now()
-        pixels = render(request.mode, request.output, picture.rgb, alpha, box=box, background=background)
+        pixels = render(
+            request.mode,
+            request.output,
+            picture.rgb,
+            alpha,
+            box=box,
+            background=background,
+            shadow=request.shadow,
+            frees_colours=self._frees_colours(request),
+        )
         compose_s = self._clock.now()
         content = encode(pixels, request.output.format)
         self._record(timings, Stage.MATTE, matte_s - began_s)
         self._record(timings, Stage.COMPOSE, compose_s - matte_s)
         self._record(timings, Stage.ENCODE, self._clock.now() - compose_s)
         return OutputImage(content, request.output.format, pixels.shape[0], pixels.shape[1]), box
+
+    def _frees_colours(self, request: CutoutRequest) -> bool:
+        return request.mode is not Mode.FG_MASK and self._models.frees_colours(request.profile)
 
     def _record(self, timings: list[StageTiming], stage: Stage, seconds: float) -> None:
         timings.append(StageTiming(stage, seconds))

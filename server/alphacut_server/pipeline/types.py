@@ -10,6 +10,7 @@ from alphacut_server.imaging.background import Fit
 from alphacut_server.imaging.box import PixelBox
 from alphacut_server.imaging.colour_names import Colour
 from alphacut_server.imaging.encode import OutputFormat
+from alphacut_server.imaging.shadow_options import DEFAULT_SHADOW, ShadowOptions
 from alphacut_server.settings import Profile
 
 MAX_NAME_LENGTH = 1024
@@ -88,6 +89,8 @@ class CutoutRequest:
     background: Colour | PictureBehind | None = None
     """None for masks, whatever the caller said."""
     output: Output = AS_IT_IS
+    shadow: ShadowOptions = DEFAULT_SHADOW
+    """Of the one mode that has a shadow."""
 
 
 @dataclass(frozen=True, slots=True)

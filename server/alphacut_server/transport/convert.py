@@ -1,15 +1,26 @@
-"""Protobuf ↔ the pipeline's plain data. A field set that is not served is refused by name, never silently ignored."""
+"""Protobuf ↔ the pipeline's plain data. A value out of range is refused by its field's name, whatever the mode."""
 
 import math
+from dataclasses import replace
 
 from alphacut.v1 import background_removal_service_pb2 as service_pb2
 from alphacut.v1 import image_pb2, options_pb2
 from alphacut_server.batching.policy import Priority
-from alphacut_server.errors import InvalidOption, NotImplementedYet, SourceMissing
+from alphacut_server.errors import InvalidOption, SourceMissing
 from alphacut_server.imaging.background import Fit
 from alphacut_server.imaging.box import PixelBox
 from alphacut_server.imaging.colour_names import Colour, parse_colour
 from alphacut_server.imaging.encode import OutputFormat
+from alphacut_server.imaging.shadow_options import (
+    BLACK,
+    DEFAULT_SHADOW,
+    DIRECTION_DEG,
+    ELEVATION_DEG,
+    SHARE,
+    Range,
+    ShadowOptions,
+    ShadowType,
+)
 from alphacut_server.pipeline.types import (
     AS_IT_IS,
     MAX_NAME_LENGTH,
@@ -50,6 +61,15 @@ PROFILES = {
     options_pb2.QUALITY_BEST: Profile.BEST,
 }
 
+SHADOW_TYPES = {
+    options_pb2.SHADOW_TYPE_UNSPECIFIED: ShadowType.AUTO,
+    options_pb2.SHADOW_TYPE_AUTO: ShadowType.AUTO,
+    options_pb2.SHADOW_TYPE_CONTACT: ShadowType.CONTACT,
+    options_pb2.SHADOW_TYPE_CAST: ShadowType.CAST,
+    options_pb2.SHADOW_TYPE_DROP: ShadowType.DROP,
+    options_pb2.SHADOW_TYPE_FLOAT: ShadowType.FLOAT,
+}
+
 FITS = {
     options_pb2.BACKGROUND_FIT_UNSPECIFIED: Fit.NONE,
     options_pb2.BACKGROUND_FIT_NONE: Fit.NONE,
@@ -75,9 +95,7 @@ FORMAT_VALUES = {
 def to_request(
     message: service_pb2.RemoveBackgroundRequest, client: str, default_priority: Priority
 ) -> CutoutRequest:
-    """Return the call as the pipeline takes it. Raises SourceMissing, InvalidOption, NotImplementedYet."""
-    if message.HasField("shadow"):
-        raise NotImplementedYet("shadow")
+    """Return the call as the pipeline takes it. Raises SourceMissing, InvalidOption."""
     if not _has_source(message.image, "image"):
         raise SourceMissing("The request holds no picture: set image.content or image.url.")
     if message.mode not in MODES:
@@ -97,6 +115,7 @@ def to_request(
         profile=PROFILES[message.quality],
         background=_to_background(message.background, mode) if message.HasField("background") else None,
         output=_to_output(message.output) if message.HasField("output") else AS_IT_IS,
+        shadow=_to_shadow(message.shadow) if message.HasField("shadow") else DEFAULT_SHADOW,
     )
 
 
@@ -117,7 +136,7 @@ def _to_background(background: options_pb2.Background, mode: Mode) -> Colour | P
     """Return what lies behind; None for a mask, whose background's file is not even read, though its options must be right."""
     if background.fit not in FITS:
         raise InvalidOption("background.fit", f"background.fit {background.fit} is unknown.")
-    colour = _to_colour(background.color) if background.HasField("color") else None
+    colour = _to_colour(background.color, "background.color") if background.HasField("color") else None
     if colour is None:
         if not background.HasField("image"):
             raise InvalidOption(
@@ -133,14 +152,42 @@ def _to_background(background: options_pb2.Background, mode: Mode) -> Colour | P
     return colour or PictureBehind(_to_source(background.image), FITS[background.fit])
 
 
-def _to_colour(text: str) -> Colour:
+def _to_colour(text: str, field: str) -> Colour:
     try:
         return parse_colour(text)
     except ValueError:
         raise InvalidOption(
-            "background.color",
-            "background.color must be #rgb, #rrggbb, #rrggbbaa or the name of a CSS colour.",
+            field, f"{field} must be #rgb, #rrggbb, #rrggbbaa or the name of a CSS colour."
         ) from None
+
+
+def _to_shadow(shadow: options_pb2.Shadow) -> ShadowOptions:
+    """Return how the shadow falls. Its options must be right in every mode, though only one has a shadow."""
+    if shadow.type not in SHADOW_TYPES:
+        raise InvalidOption("shadow.type", f"shadow.type {shadow.type} is unknown.")
+    direction_deg = None
+    if shadow.HasField("direction_deg"):
+        direction_deg = _checked(shadow.direction_deg, "shadow.direction_deg", DIRECTION_DEG)
+    chosen = DEFAULT_SHADOW
+    if shadow.HasField("elevation_deg"):
+        elevation_deg = _checked(shadow.elevation_deg, "shadow.elevation_deg", ELEVATION_DEG)
+        chosen = replace(chosen, elevation_deg=elevation_deg)
+    if shadow.HasField("softness"):
+        chosen = replace(chosen, softness=_checked(shadow.softness, "shadow.softness", SHARE))
+    if shadow.HasField("opacity"):
+        chosen = replace(chosen, opacity=_checked(shadow.opacity, "shadow.opacity", SHARE))
+    colour = _to_colour(shadow.color, "shadow.color") if shadow.color else BLACK
+    if colour.alpha != 255:
+        raise InvalidOption(
+            "shadow.color", "shadow.color must be opaque; shadow.opacity says how much of it shows."
+        )
+    return replace(chosen, type=SHADOW_TYPES[shadow.type], direction_deg=direction_deg, colour=colour)
+
+
+def _checked(value: float, field: str, allowed: Range) -> float:
+    if not allowed.holds(value):
+        raise InvalidOption(field, f"{field} must be {allowed}.")
+    return value
 
 
 def _to_output(output: options_pb2.OutputOptions) -> Output:

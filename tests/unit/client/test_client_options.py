@@ -17,6 +17,8 @@ from alphacut import (
     Priority,
     Quality,
     Reason,
+    Shadow,
+    ShadowType,
 )
 from alphacut.options import choose
 
@@ -84,6 +86,40 @@ def test_background_fit_is_parsed() -> None:
     assert Background(image=b"x").fit is BackgroundFit.NONE
     with pytest.raises(InvalidOption, match="none, cover, contain, stretch"):
         Background(image=b"x", fit="fill")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("type", "hard"),
+        ("direction_deg", 360.0),
+        ("direction_deg", -0.1),
+        ("direction_deg", float("nan")),
+        ("elevation_deg", 0.0),
+        ("elevation_deg", 90.5),
+        ("elevation_deg", float("nan")),
+        ("softness", 1.01),
+        ("opacity", -0.01),
+        ("opacity", float("inf")),
+    ],
+)
+def test_shadow_out_of_range_is_refused(name: str, value: Any) -> None:
+    """Under the name that the server would give it."""
+    wrong: dict[str, Any] = {name: value}
+
+    with pytest.raises(InvalidOption, match=f"shadow.{name} must be") as caught:
+        Shadow(**wrong)
+
+    assert caught.value.metadata == {"field": f"shadow.{name}"}
+
+
+def test_shadow_keeps_what_is_said() -> None:
+    """Both closed ends belong to the ranges, and what is not said stays open."""
+    shadow = Shadow(type="cast", direction_deg=0, elevation_deg=90, softness=0, opacity=1)
+
+    assert shadow.type is ShadowType.CAST
+    assert (shadow.direction_deg, shadow.elevation_deg, shadow.softness, shadow.opacity) == (0, 90, 0, 1)
+    assert (Shadow().type, Shadow().opacity, Shadow().color) == (ShadowType.AUTO, None, None)
 
 
 def test_background_of_any_kind_can_be_held_and_shown() -> None:

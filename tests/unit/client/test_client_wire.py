@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alphacut import AsyncClient, Background, Client, Cutout, ImageFormat, MessageTooLarge, Options, Url
+from alphacut import (
+    AsyncClient,
+    Background,
+    Client,
+    Cutout,
+    ImageFormat,
+    MessageTooLarge,
+    Options,
+    Shadow,
+    Url,
+)
 from alphacut.pictures import MAX_PICTURE_BYTES
 from alphacut.v1 import image_pb2, options_pb2
 from alphacut.wire import build_request
@@ -183,6 +193,19 @@ def test_fit_and_format_of_every_name_have_a_number() -> None:
     ]
 
     assert (fits, formats, qualities) == ([1, 2, 3, 4], [1, 2, 3], [1, 2, 3])
+
+
+def test_shadow_is_sent_as_it_was_said() -> None:
+    """What is None stays unset, 0 does not; without a shadow there is no message."""
+    said = build_request(b"x", None, Options(shadow=Shadow(type="drop", softness=0, color="navy"))).shadow
+    whole = Shadow(direction_deg=0, elevation_deg=45, opacity=0)
+    rest = build_request(b"x", None, Options(mode="fg-image-shadow", shadow=whole)).shadow
+
+    assert said == options_pb2.Shadow(type=options_pb2.SHADOW_TYPE_DROP, softness=0, color="navy")
+    assert rest == options_pb2.Shadow(
+        type=options_pb2.SHADOW_TYPE_AUTO, direction_deg=0, elevation_deg=45, opacity=0
+    )
+    assert not build_request(b"x", None, Options()).HasField("shadow")
 
 
 def test_cropped_cutout_knows_both_sizes(server: FakeServer) -> None:

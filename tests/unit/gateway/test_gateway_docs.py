@@ -63,6 +63,9 @@ def test_every_parameter_is_described() -> None:
         ("mode", "fg"),
         ("crop-margin", 1.5),
         ("bg-color", "no-colour"),
+        ("shadow-color", "00000080"),
+        ("shadow-direction", 360),
+        ("shadow-elevation", 0),
         ("representation", "url"),
     ):
         assert not jsonschema_rs.is_valid(parameters[name]["schema"], wrong)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alphacut.options import BackgroundFit, ImageFormat, Mode, Quality
+from alphacut.options import BackgroundFit, ImageFormat, Mode, Quality, ShadowType
 from alphacut_gateway.parameters import Options, ParametersInvalid, ResponseKind, parse
 
 
@@ -27,6 +27,12 @@ def test_every_parameter_is_read() -> None:
             "format": "webp",
             "bg-color": "White",
             "bg-fit": "cover",
+            "shadow-type": "cast",
+            "shadow-direction": "225.5",
+            "shadow-elevation": "30",
+            "shadow-softness": "0",
+            "shadow-opacity": "0.8",
+            "shadow-color": "00f",
             "crop": "true",
             "crop-margin": "0.05",
             "quality": "best",
@@ -38,6 +44,9 @@ def test_every_parameter_is_read() -> None:
     assert options.response is ResponseKind.BINARY
     assert options.format is ImageFormat.WEBP
     assert (options.bg_color, options.bg_fit) == ("white", BackgroundFit.COVER)
+    assert (options.shadow_type, options.shadow_direction) == (ShadowType.CAST, 225.5)
+    assert (options.shadow_elevation, options.shadow_softness, options.shadow_opacity) == (30.0, 0.0, 0.8)
+    assert options.shadow_color == "#00f"
     assert (options.crop, options.crop_margin) == (True, 0.05)
     assert (options.quality, options.model) == (Quality.BEST, "isnet")
 
@@ -81,6 +90,21 @@ def test_colour_may_leave_out_what_a_query_loses(written: str, color: str) -> No
         ("bg-color", "fff\n"),
         ("bg-color", "no-colour"),
         ("bg-fit", "tile"),
+        ("shadow-type", "hard"),
+        ("shadow-type", "AUTO"),
+        ("shadow-direction", "360"),
+        ("shadow-direction", "-1"),
+        ("shadow-direction", "nan"),
+        ("shadow-elevation", "0"),
+        ("shadow-elevation", "90.5"),
+        ("shadow-elevation", "inf"),
+        ("shadow-softness", "1.01"),
+        ("shadow-softness", ""),
+        ("shadow-opacity", "-0.01"),
+        ("shadow-opacity", "1_0"),
+        ("shadow-color", "no-colour"),
+        ("shadow-color", "00000080"),
+        ("shadow-color", "Transparent"),
         ("crop", "1"),
         ("crop", "True"),
         ("crop", ""),

@@ -2,11 +2,11 @@
 
 import pytest
 
-from alphacut.options import BackgroundFit, ImageFormat, Mode, Quality
+from alphacut.options import BackgroundFit, ImageFormat, Mode, Quality, ShadowType
 from alphacut.v1 import image_pb2, options_pb2
 from alphacut_gateway.forms import Form
-from alphacut_gateway.parameters import Options
-from alphacut_gateway.wire import FITS, FORMATS, MODES, QUALITIES, last_segment, to_submission
+from alphacut_gateway.parameters import Options, parse
+from alphacut_gateway.wire import FITS, FORMATS, MODES, QUALITIES, SHADOW_TYPES, last_segment, to_submission
 
 
 def test_every_choice_has_its_value_on_the_wire() -> None:
@@ -17,6 +17,8 @@ def test_every_choice_has_its_value_on_the_wire() -> None:
     assert set(QUALITIES.values()) == set(options_pb2.Quality.values()) - {0}
     assert set(FITS) == set(BackgroundFit)
     assert set(FITS.values()) == set(options_pb2.BackgroundFit.values()) - {0}
+    assert set(SHADOW_TYPES) == set(ShadowType)
+    assert set(SHADOW_TYPES.values()) == set(options_pb2.ShadowType.values()) - {0}
     assert set(FORMATS) == set(ImageFormat)
     assert set(FORMATS.values()) == set(image_pb2.ImageFormat.values()) - {0}
 
@@ -43,3 +45,44 @@ def test_half_a_character_in_a_url_can_be_sent() -> None:
     submission = to_submission(Form({}, {"url": "http://shop.example/\ud83d"}), Options(), None)
 
     assert submission.request.image.url == "http://shop.example/?"
+
+
+def test_a_shadow_is_sent_as_it_is_asked_for() -> None:
+    """Nothing asked for, nothing sent; 0 is something."""
+    form = Form({}, {"url": "http://shop.example/a.jpg"})
+
+    silent = to_submission(form, Options(), None).request
+    asked = to_submission(
+        form,
+        parse(
+            {
+                "shadow-type": "drop",
+                "shadow-direction": "0",
+                "shadow-elevation": "12.5",
+                "shadow-softness": "0",
+                "shadow-opacity": "0",
+                "shadow-color": "navy",
+            }
+        ),
+        None,
+    ).request
+
+    assert not silent.HasField("shadow")
+    assert asked.shadow == options_pb2.Shadow(
+        type=options_pb2.SHADOW_TYPE_DROP,
+        direction_deg=0,
+        elevation_deg=12.5,
+        softness=0,
+        opacity=0,
+        color="navy",
+    )
+
+
+def test_what_a_message_would_round_out_of_its_range_stays_in_it() -> None:
+    """Both are allowed in a query, and mean next to no elevation, and next to a full turn."""
+    options = parse({"shadow-direction": "359.99999999", "shadow-elevation": "5e-324"})
+
+    shadow = to_submission(Form({}, {"url": "http://shop.example/a.jpg"}), options, None).request.shadow
+
+    assert shadow.direction_deg == 0
+    assert 0 < shadow.elevation_deg < 1e-20

@@ -3,7 +3,7 @@
 import pytest
 
 from alphacut_server.catalogue.loader import load_catalogue
-from alphacut_server.profiles import PROFILES, profile_models, served_models
+from alphacut_server.profiles import PROFILES, freeing_profiles, profile_models, served_models
 from alphacut_server.settings import EngineSettings, Profile
 
 
@@ -64,3 +64,8 @@ def test_calls_may_ask_for_the_profiles_whose_model_is_served(
 ) -> None:
     """The server's own profile is the model it was started with, whatever the table says."""
     assert profile_models(engine) == models
+
+
+def test_only_the_fast_profile_leaves_colours_as_they_are() -> None:
+    """There the time goes into nothing but the network."""
+    assert freeing_profiles() == {Profile.BALANCED, Profile.BEST}

@@ -58,3 +58,16 @@ def test_a_server_without_profiles_says_so() -> None:
         choice.find("", Profile.FAST)
 
     assert "none" in caught.value.message
+
+
+@pytest.mark.parametrize("own", Profile)
+@pytest.mark.parametrize("asked", [None, *Profile])
+def test_the_profile_asked_for_decides_about_colours_else_the_server_s(
+    own: Profile, asked: Profile | None
+) -> None:
+    """Whichever model is named."""
+    choice = ModelChoice(
+        CHOICE.models, "small", CHOICE.profiles, own_profile=own, freeing=frozenset({Profile.BEST})
+    )
+
+    assert choice.frees_colours(asked) is ((asked or own) is Profile.BEST)

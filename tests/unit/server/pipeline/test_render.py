@@ -10,7 +10,9 @@ from alphacut_server.imaging.codec import Picture
 from alphacut_server.imaging.colour_names import WHITE, Colour
 from alphacut_server.imaging.compose import compose_cutout
 from alphacut_server.imaging.encode import OutputFormat
+from alphacut_server.imaging.foreground import free_colours
 from alphacut_server.imaging.shadow import compose_shadow
+from alphacut_server.imaging.shadow_options import ShadowOptions, ShadowType
 from alphacut_server.pipeline.render import render
 from alphacut_server.pipeline.types import AS_IT_IS, Mode, Output
 from support.pictures import disc_alpha, photo, photo_of_size
@@ -61,6 +63,21 @@ def test_a_shadow_darkens_the_background() -> None:
     assert (shadowed[..., 3] == 255).all()
     assert (shadowed - plain).max() <= 1
     assert (plain - shadowed).max() > 40
+
+
+def test_a_shadow_falls_as_the_options_say() -> None:
+    """And the modes without one do not look at them."""
+    float_shadow = ShadowOptions(ShadowType.FLOAT, colour=Colour(0, 0, 90))
+
+    pixels = {
+        mode: render(mode, AS_IT_IS, RGB, ALPHA, box=BOX, background=None, shadow=float_shadow)
+        for mode in Mode
+    }
+
+    assert np.array_equal(pixels[Mode.FG_IMAGE_SHADOW], compose_shadow(RGB, ALPHA, float_shadow))
+    assert not np.array_equal(pixels[Mode.FG_IMAGE_SHADOW], rendered(Mode.FG_IMAGE_SHADOW))
+    assert np.array_equal(pixels[Mode.FG_IMAGE], rendered(Mode.FG_IMAGE))
+    assert np.array_equal(pixels[Mode.FG_MASK], ALPHA)
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -119,3 +136,15 @@ def test_a_mask_stays_a_mask_in_every_format() -> None:
     """White under a mask would make no sense."""
     for output_format in OutputFormat:
         assert np.array_equal(rendered(Mode.FG_MASK, Output(output_format)), ALPHA)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_freed_colours_are_the_picture_s_with_only_the_soft_edge_changed(mode: Mode) -> None:
+    """As if the picture had been freed before: opaque pixels, alpha and masks stay as they are."""
+    plain = rendered(mode)
+    pixels = render(mode, AS_IT_IS, RGB, ALPHA, box=BOX, background=None, frees_colours=True)
+
+    freed = render(mode, AS_IT_IS, free_colours(RGB, ALPHA), ALPHA, box=BOX, background=None)
+    assert np.array_equal(pixels, freed)
+    assert np.array_equal(pixels[ALPHA == 255], plain[ALPHA == 255])
+    assert np.array_equal(pixels, plain) is (mode is Mode.FG_MASK)

@@ -8,11 +8,12 @@ import pytest
 from alphacut.v1 import background_removal_service_pb2 as service_pb2
 from alphacut.v1 import image_pb2, options_pb2
 from alphacut_server.batching.policy import Priority
-from alphacut_server.errors import InvalidOption, NotImplementedYet, SourceMissing
+from alphacut_server.errors import InvalidOption, SourceMissing
 from alphacut_server.imaging.background import Fit
 from alphacut_server.imaging.box import PixelBox
 from alphacut_server.imaging.colour_names import Colour
 from alphacut_server.imaging.encode import OutputFormat
+from alphacut_server.imaging.shadow_options import ShadowOptions, ShadowType
 from alphacut_server.pipeline.types import (
     CutoutRequest,
     CutoutResult,
@@ -32,6 +33,7 @@ from alphacut_server.transport.convert import (
     MODE_DESCRIPTIONS,
     MODES,
     PROFILES,
+    SHADOW_TYPES,
     to_request,
     to_response,
 )
@@ -63,6 +65,11 @@ def output(**fields: Any) -> dict[str, Any]:
     return {"output": options_pb2.OutputOptions(**fields)}
 
 
+def shadow(**fields: Any) -> dict[str, Any]:
+    """Return a shadow as a field of a request."""
+    return {"shadow": options_pb2.Shadow(**fields)}
+
+
 def crop(margin: float) -> dict[str, Any]:
     """Return a crop as a field of a request."""
     return output(crop=options_pb2.CropToSubject(margin=margin))
@@ -89,6 +96,8 @@ def test_every_other_enum_of_the_proto_is_known() -> None:
     assert {profile for profile in PROFILES.values() if profile} == set(Profile)
     assert set(FITS) == set(options_pb2.BackgroundFit.values())
     assert set(FITS.values()) == set(Fit)
+    assert set(SHADOW_TYPES) == set(options_pb2.ShadowType.values())
+    assert set(SHADOW_TYPES.values()) == set(ShadowType)
     assert set(FORMATS) == set(image_pb2.ImageFormat.values())
     assert set(FORMATS.values()) == set(FORMAT_VALUES) == set(OutputFormat)
 
@@ -137,6 +146,20 @@ def test_an_unset_priority_is_the_method_s_own(
         ("background.image", behind(image=image_pb2.ImageSource(url=""))),
         ("background.image.url", behind(image=image_pb2.ImageSource(url="u" * 8193))),
         ("background.image.name", behind(image=image_pb2.ImageSource(content=b"x", name="n" * 1025))),
+        ("shadow.type", shadow(type=77)),
+        ("shadow.direction_deg", shadow(direction_deg=-0.1)),
+        ("shadow.direction_deg", shadow(direction_deg=360)),
+        ("shadow.direction_deg", shadow(direction_deg=math.nan)),
+        ("shadow.elevation_deg", shadow(elevation_deg=0)),
+        ("shadow.elevation_deg", shadow(elevation_deg=90.1)),
+        ("shadow.elevation_deg", shadow(elevation_deg=math.inf)),
+        ("shadow.softness", shadow(softness=-0.1)),
+        ("shadow.softness", shadow(softness=math.nan)),
+        ("shadow.opacity", shadow(opacity=1.1)),
+        ("shadow.opacity", shadow(opacity=-math.inf)),
+        ("shadow.color", shadow(color="reddish")),
+        ("shadow.color", shadow(color="#00000080")),
+        ("shadow.color", shadow(color="transparent")),
         ("output.format", output(format=77)),
         ("output.crop.margin", crop(-0.01)),
         ("output.crop.margin", crop(1.01)),
@@ -249,16 +272,31 @@ def test_a_url_is_kept_as_it_is() -> None:
     assert (request.source, request.name) == (Url("u" * 8192), "n")
 
 
+@pytest.mark.parametrize(
+    ("change", "options"),
+    [
+        ({}, ShadowOptions()),
+        (shadow(), ShadowOptions()),
+        (shadow(type=options_pb2.SHADOW_TYPE_FLOAT), ShadowOptions(ShadowType.FLOAT)),
+        (shadow(direction_deg=0), ShadowOptions(direction_deg=0.0)),
+        (shadow(elevation_deg=90), ShadowOptions(elevation_deg=90.0)),
+        (shadow(softness=0), ShadowOptions(softness=0.0)),
+        (shadow(opacity=0), ShadowOptions(opacity=0.0)),
+        (shadow(color="Navy"), ShadowOptions(colour=Colour(0, 0, 128))),
+    ],
+    ids=["unset", "empty", "type", "direction", "elevation", "softness", "opacity", "colour"],
+)
+def test_a_shadow_falls_as_asked_for(change: dict[str, Any], options: ShadowOptions) -> None:
+    """What is unset is the default, 0 is not unset."""
+    assert converted(changed(**change, mode=options_pb2.MODE_FG_IMAGE_SHADOW)).shadow == options
+
+
 @pytest.mark.parametrize("mode", options_pb2.Mode.values())
-def test_a_shadow_is_not_served_yet(mode: int) -> None:
-    """Set is set, though it be empty and the mode have none; it is told before what else is wrong."""
-    message = service_pb2.RemoveBackgroundRequest(shadow=options_pb2.Shadow())
-    message.mode = options_pb2.Mode.ValueType(mode)
-
-    with pytest.raises(NotImplementedYet) as caught:
-        converted(message)
-
-    assert caught.value.field == "shadow"
+def test_a_shadow_must_be_right_in_every_mode(mode: int) -> None:
+    """A mistake in a call is told whatever mode it asks for; a right one is taken in all of them."""
+    assert converted(changed(**shadow(opacity=0.5), mode=mode)).shadow == ShadowOptions(opacity=0.5)
+    with pytest.raises(InvalidOption):
+        converted(changed(**shadow(opacity=1.5), mode=mode))
 
 
 @pytest.mark.parametrize(
