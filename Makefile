@@ -27,9 +27,12 @@ RUNTIME ?= cpu
 serve: .venv/.runtime-$(RUNTIME)  ## gRPC server, REST gateway and demo page; pulls the model it needs first
 	@exec $(BIN)/alphacut serve
 
+# Real servers and their deadlines want the machine to themselves; the rest shares it.
 test: .venv/.dev  ## the test suite with coverage; tests of models that were not pulled are skipped (make models)
 	@$(BIN)/alphacut models pull u2netp
-	@exec $(BIN)/python -m pytest -n logical --maxprocesses=4 --dist loadfile --cov --cov-report=term
+	@$(BIN)/python -m pytest tests/unit tests/fuzz tests/gpu tests/contract -n logical --maxprocesses=4 --dist loadfile \
+		--cov --cov-report= --cov-fail-under=0
+	@exec $(BIN)/python -m pytest tests/integration --cov --cov-append --cov-report=term
 
 e2e: .venv/.dev  ## the demo page in a real browser (make debian installs one)
 	@$(BIN)/alphacut models pull u2netp

@@ -1,0 +1,6 @@
+"""Makes the programs in bench/ importable: they are no part of an installed package."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "bench"))
