@@ -27,16 +27,15 @@ RUNTIME ?= cpu
 serve: .venv/.runtime-$(RUNTIME)  ## gRPC server, REST gateway and demo page; pulls the model it needs first
 	@exec $(BIN)/alphacut serve
 
-# Real servers and their deadlines want the machine to themselves; the rest shares it.
+# Left to `make e2e`: what drives other programs for long (a browser, Node, Java, a fuzzer of the API's description).
+E2E := tests/e2e tests/integration/test_rest_examples.py tests/contract/test_described_api.py
 test: .venv/.dev  ## the test suite with coverage; tests of models that were not pulled are skipped (make models)
 	@$(BIN)/alphacut models pull u2netp
-	@$(BIN)/python -m pytest tests/unit tests/fuzz tests/gpu tests/contract -n logical --maxprocesses=4 --dist loadfile \
-		--cov --cov-report= --cov-fail-under=0
-	@exec $(BIN)/python -m pytest tests/integration --cov --cov-append --cov-report=term
+	@exec $(BIN)/python -m pytest $(E2E:%=--ignore=%) --cov --cov-report=term
 
-e2e: .venv/.dev  ## the demo page in a real browser (make debian installs one)
+e2e: .venv/.dev  ## the page in a real browser, examples in other languages, schemathesis (make debian brings what they need)
 	@$(BIN)/alphacut models pull u2netp
-	@exec $(BIN)/python -m pytest tests/e2e
+	@exec $(BIN)/python -m pytest $(E2E)
 
 FORMS ?= 100000
 fuzz: .venv/.dev  ## long fuzzing: FORMS mutated forms against the gateway

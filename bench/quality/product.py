@@ -111,15 +111,15 @@ def read_photo(path: Path) -> Picture:
     return decode(content, probe_header(content, _MAX_SIDE_PX))
 
 
-def cut(name: str, picture: Picture, network: Network) -> Cut:
-    """Cut one photo the product's way."""
+def cut(name: str, picture: Picture, network: Network, *, frees_colours: bool) -> Cut:
+    """Cut one photo the product's way. frees_colours: as the profile says."""
     matte = network.matte(name, picture)
     began_s = time.perf_counter()
     alpha = combine_alpha(upscale_matte(matte, *picture.rgb.shape[:2]), picture.alpha)
-    cutout = finish(picture.rgb, alpha)
+    cutout = finish(picture.rgb, alpha, frees_colours=frees_colours)
     network.stopwatch.after_s += time.perf_counter() - began_s
     network.stopwatch.cuts += 1
-    return Cut(picture.rgb, cutout, _shadowed(picture.rgb, alpha))
+    return Cut(picture.rgb, cutout, _shadowed(picture.rgb, alpha, frees_colours=frees_colours))
 
 
 def cut_raw(name: str, picture: Picture, network: Network) -> Cut:
@@ -134,9 +134,9 @@ def cut_raw(name: str, picture: Picture, network: Network) -> Cut:
     return Cut(picture.rgb, cutout, _shadowed(picture.rgb, alpha))
 
 
-def finish(rgb: U8, alpha: U8) -> U8:
+def finish(rgb: U8, alpha: U8, *, frees_colours: bool) -> U8:
     """Return the cut-out the product makes of a picture and an alpha: (H, W, 4) uint8 RGBA."""
-    return render(Mode.FG_IMAGE, AS_IT_IS, rgb, alpha, box=subject_box(alpha), background=None)
+    return _rendered(Mode.FG_IMAGE, rgb, alpha, frees_colours=frees_colours)
 
 
 def read_cut(picture: Picture, prediction: Path) -> Cut:
@@ -172,5 +172,10 @@ def read_levels(path: Path) -> U8:
     return np.asarray(levels, np.uint8)
 
 
-def _shadowed(rgb: U8, alpha: U8) -> U8:
-    return render(Mode.FG_IMAGE_SHADOW, AS_IT_IS, rgb, alpha, box=subject_box(alpha), background=None)
+def _shadowed(rgb: U8, alpha: U8, *, frees_colours: bool = False) -> U8:
+    return _rendered(Mode.FG_IMAGE_SHADOW, rgb, alpha, frees_colours=frees_colours)
+
+
+def _rendered(mode: Mode, rgb: U8, alpha: U8, *, frees_colours: bool) -> U8:
+    box = subject_box(alpha)
+    return render(mode, AS_IT_IS, rgb, alpha, box=box, background=None, frees_colours=frees_colours)
