@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ import numpy as np
 from alphacut_server.catalogue.store import Store, default_store
 from alphacut_server.engine.providers import DeviceChoice
 from alphacut_server.imaging.codec import Picture
-from alphacut_server.imaging.compose import compose_cutout
 from alphacut_server.profiles import PROFILES
 from alphacut_server.settings import Profile
 from quality.product import U8, Cut, Network, cut, cut_raw, finish, read_cut, read_levels, read_photo
@@ -57,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     samples = find_samples(arguments.photos, arguments.alphas, arguments.foregrounds, manifest)
     earlier = None if arguments.against is None else _read_earlier(arguments.against, samples)
     network = None if arguments.predictions else _network(arguments)
-    colours = None if network is None else compose_cutout if arguments.raw else finish
+    frees_colours = PROFILES[Profile(arguments.profile)].frees_colours and not arguments.raw
+    colours = None if network is None else partial(finish, frees_colours=frees_colours)
     photos: list[PhotoScores] = []
     strips: list[Strip] = []
     missing = []
@@ -113,8 +114,10 @@ def _make_cut(
 ) -> Cut:
     if network is None:
         return read_cut(picture, arguments.predictions / f"{sample.name}.png")
-    way = cut_raw if arguments.raw else cut
-    return way(sample.name, picture, network)
+    if arguments.raw:
+        return cut_raw(sample.name, picture, network)
+    frees_colours = PROFILES[Profile(arguments.profile)].frees_colours
+    return cut(sample.name, picture, network, frees_colours=frees_colours)
 
 
 def _score(sample: Sample, result: Cut, colours: Callable[[U8, U8], U8] | None) -> PhotoScores:
@@ -168,7 +171,7 @@ def _label(network: Network | None, arguments: argparse.Namespace) -> str:
     if network is None:
         return str(arguments.predictions.name)
     side = f" at {network.side_px}" if network.side_px else ""
-    return f"{network.model}{side}{', raw' if arguments.raw else ''}"
+    return f"{network.model}{side}, {'raw' if arguments.raw else arguments.profile}"
 
 
 def _times(network: Network) -> str:
@@ -190,7 +193,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="CSV with the columns name and tags (default: beside the photos' folder)",
     )
-    add("--profile", choices=[profile.value for profile in Profile], default=Profile.BALANCED.value)
+    profiles = [profile.value for profile in Profile]
+    add("--profile", choices=profiles, default=Profile.BALANCED.value, help="model and steps after it")
     add("--model", help="a model of the catalogue instead of the profile's")
     add("--side", type=int, help="its input's side, px (default: the entry's own)")
     add("--predictions", type=Path, help="ready masks or RGBA cut-outs, NAME.png, instead of a network")

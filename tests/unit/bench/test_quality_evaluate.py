@@ -134,6 +134,27 @@ def test_raw_is_the_network_alone(folder: Path) -> None:
     assert written["by_photo"]["b_square"]["halo_at_truth"] == 0
 
 
+def test_colours_are_freed_as_the_profile_says(folder: Path) -> None:
+    """Under the true alpha the side's colour is still the mixture with `fast`, and nearly the subject's with `balanced`."""
+    alpha = load(folder / "alphas" / "b_square.png")
+    photo = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
+    photo[alpha == 255] = 180
+    photo[alpha == 128] = 120
+    save(folder / "photos" / "b_square.png", photo)
+    mattes = folder / "mattes"
+    mattes.mkdir()
+    for path in (folder / "alphas").iterdir():
+        save(mattes / path.name, load(path))
+
+    halos = {}
+    for profile in ("fast", "balanced"):
+        written = evaluate(folder, f"--profile={profile}", "--model=u2netp", f"--mattes={mattes}")
+        halos[profile] = written["by_photo"]["b_square"]["halo_at_truth"]
+
+    assert halos["fast"] == pytest.approx(60 * 128 / 255)
+    assert halos["balanced"] < halos["fast"] / 4
+
+
 def test_runs_are_compared_by_ratio(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A second table divides every score by an earlier run's; what was zero there has no ratio."""
     for path in (folder / "alphas").iterdir():
