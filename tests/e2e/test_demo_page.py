@@ -96,7 +96,9 @@ def test_background_colour_is_asked_once_after_it_settles(page: Page, rest: Fake
     """Dragging through a palette sends many changes; the service hears of the last."""
     choose(page)
     expect_result(page, "cup.cutout.png")
-    page.get_by_role("radio", name="Colour").check()
+    # The result of before bears the same name, so the answer itself is waited for.
+    with page.expect_response("**/v1/results*"):
+        page.get_by_role("radio", name="Colour").check()
     expect_result(page, "cup.cutout.png")
     before = len(rest.posts)
     with page.expect_response("**/v1/results*"):
