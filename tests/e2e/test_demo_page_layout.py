@@ -60,7 +60,9 @@ def test_no_state_needs_sideways_scrolling(sized: Page, rest: FakeRest) -> None:
     rest.free.set()
     expect(sized.get_by_role("link", name="Download")).to_be_visible()
     sized.get_by_text("More", exact=True).click()
-    sized.get_by_role("radio", name="Picture").check()
+    # Its answer is waited for, or that request would take the refusal scripted for the next one.
+    with sized.expect_response("**/v1/results*"):
+        sized.get_by_role("radio", name="Picture").check()
     overflows["showing"] = sized.evaluate(OVERFLOW_PX)
     rest.scripted.append(refused(401))
     sized.get_by_role("radio", name="Colour").check()
